@@ -1,0 +1,16 @@
+// One registration function per subcommand; each lives in a file of its own.
+#pragma once
+
+#include <functional>
+
+#include <CLI/CLI.hpp>
+
+namespace quern::app {
+
+// What the chosen subcommand does once the flags are parsed; returns the exit code.
+using Action = std::function<int()>;
+
+// Adds a subcommand to `app`; its callback stores what to do in `action`.
+using Register = void (*)(CLI::App& app, Action& action);
+
+}  // namespace quern::app

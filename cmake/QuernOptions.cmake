@@ -1,0 +1,27 @@
+# Flags that every target of the project shares.
+find_program(CCACHE_PROGRAM ccache)
+if(CCACHE_PROGRAM AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE_PROGRAM})
+endif()
+
+add_library(quern_options INTERFACE)
+target_compile_options(quern_options INTERFACE
+  -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror
+  # Determinism: an FMA happens only where an intrinsic or std::fma asks for it.
+  -ffp-contract=off)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  # gcc 12 reports overlaps inside std::string that cannot happen.
+  target_compile_options(quern_options INTERFACE -Wno-restrict)
+endif()
+if(QUERN_SANITIZE)
+  target_compile_options(quern_options INTERFACE
+    -fsanitize=${QUERN_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  target_link_options(quern_options INTERFACE -fsanitize=${QUERN_SANITIZE})
+endif()
+if(QUERN_COVERAGE)
+  target_compile_options(quern_options INTERFACE --coverage -fprofile-update=atomic)
+  target_link_options(quern_options INTERFACE --coverage)
+endif()
+find_package(Threads REQUIRED)
+find_package(fmt REQUIRED)
+target_link_libraries(quern_options INTERFACE Threads::Threads fmt::fmt)
