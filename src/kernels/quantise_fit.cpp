@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <cstddef>
 
-#include "tensor/half.h"
-
 namespace quern {
 namespace {
 
@@ -56,7 +54,7 @@ Line as_stored(const Line& line, LineStorage storage) {
   if (storage == LineStorage::k_multiples) {
     return line;
   }
-  return {.d = f16_to_f32(f32_to_f16(line.d)), .m = f16_to_f32(f32_to_f16(line.m))};
+  return {.d = f16_to_f32(f16_scale(line.d)), .m = f16_to_f32(f32_to_f16(line.m))};
 }
 
 float squared_error(std::span<const float> x, const Line& line, int code_max) {

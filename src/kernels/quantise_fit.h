@@ -11,6 +11,8 @@
 #include <cstdint>
 #include <span>
 
+#include "tensor/half.h"
+
 namespace quern {
 
 // Below this no f16 scale but zero represents a block; it also keeps reciprocals finite.
@@ -23,6 +25,14 @@ inline float round_small(float v) {
 
 inline float reciprocal(float d) {
   return d == 0.0F ? 0.0F : 1.0F / d;
+}
+
+// Bits of the f16 nearest to `d`, though the smallest one instead of zero when `d` is not zero:
+// codes can then still tell values of such small blocks apart.
+inline uint16_t f16_scale(float d) {
+  const uint16_t bits = f32_to_f16(d);
+  const bool vanished = (bits & 0x7FFFU) == 0 && d != 0.0F;
+  return vanished ? static_cast<uint16_t>(bits | 1U) : bits;
 }
 
 // The integers lo..hi; codes count from lo.

@@ -83,7 +83,7 @@ SymmetricFit fit_symmetric(SuperBlock x, const Levels& levels, SymmetricSpec spe
   SymmetricFit fit;
   // The widest takes the negative end, which reaches one further.
   const auto end = static_cast<float>(spec.scale_end);
-  fit.d = f32_to_f16(-widest / end);
+  fit.d = f16_scale(-widest / end);
   const float d = f16_to_f32(fit.d);
   for (size_t k = 0; k < spec.n_sub_blocks; ++k) {
     const auto values = sub_block(x, k, spec.n_sub_blocks);
@@ -165,8 +165,8 @@ AffineFit fit_affine(SuperBlock x, AffineSpec spec) {
   }
   AffineFit fit;
   const auto limit = static_cast<float>(spec.scale_max);
-  fit.d = f32_to_f16(widest.d / limit);
-  fit.dmin = f32_to_f16(-widest.m / limit);
+  fit.d = f16_scale(widest.d / limit);
+  fit.dmin = f16_scale(-widest.m / limit);
   const float d = f16_to_f32(fit.d);
   const float dmin = f16_to_f32(fit.dmin);
   const UniformLevels levels{0.0F, static_cast<float>(spec.code_max)};

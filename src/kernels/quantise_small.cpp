@@ -13,9 +13,9 @@ namespace {
 
 using Codes = std::array<int, 32>;
 
-// Rounds `d` to f16, stores its bits and returns the value that a decoder will see.
-float store_f16(float d, uint16_t& bits) {
-  bits = f32_to_f16(d);
+// Stores `d` as f16 and returns the value that a decoder will see.
+float store_scale(float d, uint16_t& bits) {
+  bits = f16_scale(d);
   return f16_to_f32(bits);
 }
 
@@ -35,7 +35,7 @@ void pack_fifth_bits(const Codes& codes, uint8_t (&qh)[4]) {
 
 // Codes 0..(hi - lo) of a symmetric format, with its scale stored in `d`.
 Codes symmetric_codes(std::span<const float, 32> x, const UniformLevels& levels, uint16_t& d) {
-  const float inverse = reciprocal(store_f16(fit_scale(x, levels), d));
+  const float inverse = reciprocal(store_scale(fit_scale(x, levels), d));
   Codes codes{};
   for (size_t i = 0; i < 32; ++i) {
     codes[i] = levels.code(x[i] * inverse);
@@ -51,8 +51,9 @@ struct StoredLine {
 // Codes 0..code_max of a format with an offset, with its line stored in `stored`.
 Codes affine_codes(std::span<const float, 32> x, int code_max, StoredLine stored) {
   const Line line = fit_line(x, {.code_max = code_max, .storage = LineStorage::f16});
-  const float inverse = reciprocal(store_f16(line.d, stored.d));
-  const float m = store_f16(line.m, stored.m);
+  const float inverse = reciprocal(store_scale(line.d, stored.d));
+  stored.m = f32_to_f16(line.m);
+  const float m = f16_to_f32(stored.m);
   const UniformLevels levels{0.0F, static_cast<float>(code_max)};
   Codes codes{};
   for (size_t i = 0; i < 32; ++i) {
@@ -116,7 +117,7 @@ void quantise_block(const float* x, BlockQ80& block) {
   for (size_t i = 0; i < 32; ++i) {
     peak = std::max(peak, std::abs(x[i]));
   }
-  const float inverse = reciprocal(store_f16(peak / 127.0F, block.d));
+  const float inverse = reciprocal(store_scale(peak / 127.0F, block.d));
   constexpr UniformLevels kLevels{-127.0F, 127.0F};
   for (size_t i = 0; i < 32; ++i) {
     block.qs[i] = static_cast<int8_t>(kLevels.nearest(x[i] * inverse));
@@ -126,7 +127,7 @@ void quantise_block(const float* x, BlockQ80& block) {
 void quantise_block(const float* x, BlockIq4Nl& block) {
   const CodebookLevels levels(kIq4Codebook);
   const float d = fit_scale(std::span<const float>(x, 32), levels);
-  const float inverse = reciprocal(store_f16(d, block.d));
+  const float inverse = reciprocal(store_scale(d, block.d));
   Codes codes{};
   for (size_t i = 0; i < 32; ++i) {
     codes[i] = levels.code(x[i] * inverse);

@@ -82,7 +82,7 @@ TEST(GoldenQuants, QuantisersComeCloseToTheListedErrors) {
     const double listed = entry["rms_error"].get<double>();
     const double ratio = rms_error(decoded, source) / listed;
     RecordProperty(type_name, std::to_string(ratio));
-    EXPECT_LE(ratio, 1.15);
+    EXPECT_LE(ratio, 1.05);
   }
 }
 
