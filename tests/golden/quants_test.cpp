@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "kernels/quantise.h"
 #include "kernels/scalar/dequantise.h"
 #include "support/golden.h"
 
@@ -48,6 +49,41 @@ TEST(GoldenQuants, SupportedFormatsDecodeAsListed) {
     ++n_decoded;
   }
   EXPECT_EQ(n_decoded, 15);  // F16, BF16 and 13 block formats
+}
+
+double rms_error(const std::vector<float>& got, const std::vector<float>& want) {
+  double sum = 0.0;
+  for (size_t i = 0; i < want.size(); ++i) {
+    const double error = static_cast<double>(got[i]) - static_cast<double>(want[i]);
+    sum += error * error;
+  }
+  return std::sqrt(sum / static_cast<double>(want.size()));
+}
+
+// The listed errors are those of llama.cpp's own quantisers on the same rows.
+TEST(GoldenQuants, QuantisersComeCloseToTheListedErrors) {
+  const auto dir = golden_dir() / "quants";
+  QUERN_NEED_GOLDEN(dir / "index.json");
+  const nlohmann::json index = test::read_json(dir / "index.json");
+  const auto source = test::read_f32(dir / index["source"].get<std::string>());
+  for (const auto& [type_name, entry] : index["types"].items()) {
+    SCOPED_TRACE(type_name);
+    const DType dtype = dtype_from_name(type_name).value();
+    std::vector<std::byte> bytes(row_bytes(dtype, source.size()).value());
+    const Status status = quantise_row(dtype, source.data(), bytes.data(), source.size());
+    ASSERT_EQ(status.has_value(), can_dequantise(dtype));
+    if (!status.has_value()) {
+      EXPECT_EQ(status.error().kind, ErrorKind::unsupported);
+      EXPECT_NE(status.error().what.find(type_name), std::string::npos);
+      continue;
+    }
+    std::vector<float> decoded(source.size());
+    dequantise_row(dtype, bytes.data(), decoded.data(), source.size());
+    const double listed = entry["rms_error"].get<double>();
+    const double ratio = rms_error(decoded, source) / listed;
+    RecordProperty(type_name, std::to_string(ratio));
+    EXPECT_LE(ratio, 1.05);
+  }
 }
 
 }  // namespace
