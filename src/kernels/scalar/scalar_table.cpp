@@ -186,11 +186,11 @@ const int8_t* q8_codes(const KvLayer& layer, const std::byte* head) {
 
 float kv_read(const KvLayer& layer, const std::byte* head, KvElement at) {
   switch (layer.type) {
-    case KvType::f16:
+    case KvDType::f16:
       return f16_to_f32(reinterpret_cast<const uint16_t*>(head)[at.index]);
-    case KvType::f32:
+    case KvDType::f32:
       return reinterpret_cast<const float*>(head)[at.index];
-    case KvType::q8_0:
+    case KvDType::q8_0:
       return reinterpret_cast<const float*>(head)[at.scale_index] *
              static_cast<float>(q8_codes(layer, head)[at.index]);
   }
@@ -211,14 +211,14 @@ void kv_write_span(const KvLayer& layer, std::byte* head, const Element& element
     const KvElement at = element(d + i);
     const float value = i < n ? x[i] : 0.0F;
     switch (layer.type) {
-      case KvType::f16:
+      case KvDType::f16:
         reinterpret_cast<uint16_t*>(head)[at.index] =
             f32_to_f16(std::min(std::max(value, -kF16Max), kF16Max));
         break;
-      case KvType::f32:
+      case KvDType::f32:
         reinterpret_cast<float*>(head)[at.index] = value;
         break;
-      case KvType::q8_0:
+      case KvDType::q8_0:
         reinterpret_cast<float*>(head)[at.scale_index] = scale;
         const_cast<int8_t*>(q8_codes(layer, head))[at.index] =
             static_cast<int8_t>(std::nearbyint(value * inverse));
