@@ -158,6 +158,7 @@ Result<std::unique_ptr<Activations>> CpuBackend::make_activations(uint32_t max_r
   QUERN_TRY(prepared_.reserve(n_values));
   stats_.activation_bytes += block->n_bytes();
   max_rows_ = std::max(max_rows_, max_rows);
+  rope_values_.reserve(size_t{max_rows_} * max_rotated_);
   return std::make_unique<CpuActivations>(max_rows, n_columns, std::move(block));
 }
 

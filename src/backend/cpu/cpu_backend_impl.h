@@ -117,7 +117,8 @@ class CpuBackend final : public Backend {
   std::vector<Workspace> workspaces_;
   PreparedBuffer prepared_;
   uint64_t max_prepared_values_ = 0;
-  uint32_t max_rows_ = 0;
+  uint32_t max_rows_ = 0;     // of any activations
+  uint32_t max_rotated_ = 0;  // of any rope
 
   std::vector<float> rope_values_;         // of the current step, [n_rows][2][n_rotated / 2]
   const CpuRope* rope_of_step_ = nullptr;  // whose values those are; null after begin()
