@@ -38,10 +38,12 @@ size_t Candidates::argmax() const {
   return static_cast<size_t>(std::ranges::find(logits_, max_) - logits_.begin());
 }
 
-// Compaction in place is safe: a kept token never moves up.
-void Candidates::push(size_t from, size_t to) {
+// Writes first and counts after, because a branch on a logit is a coin toss. In place this is safe:
+// a kept token never moves up, so `to` is never past `from`.
+size_t Candidates::push(size_t from, size_t to, bool keep) {
   ids_[to] = value(token(from));
   kept_logits_[to] = logits_[from];
+  return to + (keep ? 1 : 0);
 }
 
 void Candidates::finish(size_t n, float max) {
@@ -56,11 +58,9 @@ void Candidates::keep_if(Predicate keep) {
   float max = kNegInf;
   for (size_t i = 0; i < size(); ++i) {
     const float logit = logits_[i];
-    if (logit > kNegInf && keep(logit, value(token(i)))) {
-      push(i, n);
-      ++n;
-      max = std::max(max, logit);
-    }
+    const bool stays = logit > kNegInf && keep(logit, value(token(i)));
+    n = push(i, n, stays);
+    max = stays && logit > max ? logit : max;
   }
   finish(n, max);
 }
@@ -74,10 +74,7 @@ void Candidates::keep_at_least_from_whole(float threshold) {
     }
     const size_t last = std::min((b + 1) * kBlock, size());
     for (size_t i = b * kBlock; i < last; ++i) {
-      if (logits_[i] >= threshold && logits_[i] > kNegInf) {
-        push(i, n);
-        ++n;
-      }
+      n = push(i, n, (logits_[i] >= threshold) & (logits_[i] > kNegInf));
     }
   }
   finish(n, max_);

@@ -61,7 +61,7 @@ class Candidates {
   template <typename Predicate>
   void keep_if(Predicate keep);
   void keep_at_least_from_whole(float threshold);
-  void push(size_t from, size_t to);
+  size_t push(size_t from, size_t to, bool keep);
   void finish(size_t n, float max);
   float block_threshold(size_t k);
   std::span<Entry> fill_entries(Softmax softmax);

@@ -30,32 +30,29 @@ float tree_sum(Block& values) {
   return values[0];
 }
 
-constexpr size_t kLanes = 16;  // 4 vectors of 4 floats hide the latency of max and compare
-
 struct BlockScan {
   float max;
   bool has_bad;
 };
 
+// Halving trees without branches: both loops vectorise.
 BlockScan scan_block(const float* x) {
-  std::array<float, kLanes> lane_max;
-  std::array<uint32_t, kLanes> lane_bad;
-  lane_max.fill(kNegInf);
-  lane_bad.fill(0);
-  for (size_t i = 0; i < kBlock; i += kLanes) {
-    for (size_t l = 0; l < kLanes; ++l) {
-      const float v = x[i + l];
-      lane_max[l] = v > lane_max[l] ? v : lane_max[l];
-      lane_bad[l] |= v < kInf ? 0U : 1U;  // NaN compares false
+  constexpr size_t kHalf = kBlock / 2;
+  std::array<float, kHalf> max;
+  std::array<uint32_t, kHalf> bad;
+  for (size_t i = 0; i < kHalf; ++i) {
+    const float a = x[i];
+    const float b = x[i + kHalf];
+    max[i] = a > b ? a : b;
+    bad[i] = (a < kInf ? 0U : 1U) | (b < kInf ? 0U : 1U);  // NaN compares false
+  }
+  for (size_t half = kHalf / 2; half > 0; half /= 2) {
+    for (size_t i = 0; i < half; ++i) {
+      max[i] = max[i] > max[i + half] ? max[i] : max[i + half];
+      bad[i] |= bad[i + half];
     }
   }
-  for (size_t half = kLanes / 2; half > 0; half /= 2) {
-    for (size_t l = 0; l < half; ++l) {
-      lane_max[l] = lane_max[l + half] > lane_max[l] ? lane_max[l + half] : lane_max[l];
-      lane_bad[l] |= lane_bad[l + half];
-    }
-  }
-  return {lane_max[0], lane_bad[0] != 0};
+  return {.max = max[0], .has_bad = bad[0] != 0};
 }
 
 }  // namespace

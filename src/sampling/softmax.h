@@ -23,15 +23,15 @@ constexpr size_t count_blocks(size_t n) {
 }
 
 // exp(x) for x <= 0 with a relative error below 2e-7; exactly 0 below -87 (and for -infinity),
-// exactly 1 at 0. Branch-free, so that loops over it vectorise. Argument reduction by ln 2 in two
-// parts (Cody and Waite), then a polynomial on [-ln2/2, ln2/2] (Cephes expf).
+// exactly 1 at 0. Argument reduction by ln 2 in two parts (Cody and Waite), then a polynomial on
+// [-ln2/2, ln2/2] (Cephes expf). No branch, so that loops over it vectorise: what lies below the
+// range is computed to some nonsense and masked away.
 inline float exp_nonpositive(float x) {
   constexpr float kLowest = -87.0F;
   constexpr float kRound = 12582912.0F;  // 1.5 * 2^23: adding it rounds to an integer
-  const float clamped = x < kLowest ? kLowest : x;
-  const float shifted = clamped * 1.44269504F + kRound;
+  const float shifted = x * 1.44269504F + kRound;
   const float n = shifted - kRound;
-  const float r = (clamped - n * 0.693359375F) - n * -2.12194440e-4F;
+  const float r = (x - n * 0.693359375F) - n * -2.12194440e-4F;
   float p = 1.9875691500e-4F;
   p = p * r + 1.3981999507e-3F;
   p = p * r + 8.3334519073e-3F;
@@ -39,9 +39,10 @@ inline float exp_nonpositive(float x) {
   p = p * r + 1.6666665459e-1F;
   p = p * r + 5.0000001201e-1F;
   p = (p * r) * r + r + 1.0F;
-  const int32_t exponent = std::bit_cast<int32_t>(shifted) - std::bit_cast<int32_t>(kRound);
-  const float scale = std::bit_cast<float>((exponent + 127) * (1 << 23));
-  return x < kLowest ? 0.0F : p * scale;
+  const uint32_t exponent = std::bit_cast<uint32_t>(shifted) - std::bit_cast<uint32_t>(kRound);
+  const float scale = std::bit_cast<float>((exponent + 127U) << 23U);
+  const uint32_t in_range = x >= kLowest ? ~0U : 0U;
+  return std::bit_cast<float>(std::bit_cast<uint32_t>(p * scale) & in_range);
 }
 
 // weight(logit) = exp((logit - max) * inv_temperature), 1 for the highest logit.
