@@ -8,6 +8,8 @@
 namespace quern {
 namespace {
 
+constexpr std::ptrdiff_t kSortBelow = 64;  // entries; smaller ranges are sorted outright
+
 std::ptrdiff_t offset(size_t i) {
   return static_cast<std::ptrdiff_t>(i);
 }
@@ -36,14 +38,6 @@ size_t Candidates::argmax() const {
     return first_index_of(max_, logits_, block_max_);
   }
   return static_cast<size_t>(std::ranges::find(logits_, max_) - logits_.begin());
-}
-
-// Writes first and counts after, because a branch on a logit is a coin toss. In place this is safe:
-// a kept token never moves up, so `to` is never past `from`.
-size_t Candidates::push(size_t from, size_t to, bool keep) {
-  ids_[to] = value(token(from));
-  kept_logits_[to] = logits_[from];
-  return to + (keep ? 1 : 0);
 }
 
 void Candidates::finish(size_t n, float max) {
@@ -135,7 +129,6 @@ std::span<Candidates::Entry> Candidates::fill_entries(Softmax softmax) {
 // Returns the last entry of the shortest head of the order that reaches the goal. A quickselect by
 // mass: each round halves the range, so the whole costs O(n), where sorting would cost O(n log n).
 Candidates::Entry Candidates::head_with_mass(std::span<Entry> entries, MassGoal goal) {
-  constexpr std::ptrdiff_t kSortBelow = 64;
   auto low = entries.begin();  // everything before it belongs to the head
   auto high = entries.end();   // the head ends at or before it
   double mass = 0.0;

@@ -61,7 +61,13 @@ class Candidates {
   template <typename Predicate>
   void keep_if(Predicate keep);
   void keep_at_least_from_whole(float threshold);
-  size_t push(size_t from, size_t to, bool keep);
+  // Writes first and counts after, because a branch on a logit is a coin toss. In place this is
+  // safe: a kept token never moves up, so `to` is never past `from`.
+  size_t push(size_t from, size_t to, bool keep) {
+    ids_[to] = value(token(from));
+    kept_logits_[to] = logits_[from];
+    return to + (keep ? 1 : 0);
+  }
   void finish(size_t n, float max);
   float block_threshold(size_t k);
   std::span<Entry> fill_entries(Softmax softmax);

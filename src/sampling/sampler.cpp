@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numbers>
 
 #include <fmt/format.h>
 
@@ -235,14 +236,14 @@ float Sampler::final_temperature(const Candidates& candidates) const {
 TokenId Sampler::draw_with_mirostat(uint64_t token_index, Candidates& candidates) {
   const Softmax softmax{.max = candidates.max(), .inv_temperature = inverse(params_.temperature)};
   // Surprise in bits is log2(Z) - x / ln 2 with x = (l - max) / T: keep x >= ln Z - mu * ln 2.
-  constexpr double kLn2 = 0.69314718055994531;
-  const double least = std::log(candidates.weigh(softmax)) - static_cast<double>(mu_) * kLn2;
+  const double least =
+      std::log(candidates.weigh(softmax)) - static_cast<double>(mu_) * std::numbers::ln2;
   candidates.keep_at_least(static_cast<float>(static_cast<double>(softmax.max) +
                                               least * static_cast<double>(params_.temperature)));
   const double total = candidates.weigh(softmax);
   const size_t drawn = candidates.pick(softmax, uniform(token_index, kDrawLane));
   const auto x = static_cast<double>(softmax.exponent(candidates.logits()[drawn]));
-  const auto surprise = static_cast<float>((std::log(total) - x) / kLn2);
+  const auto surprise = static_cast<float>((std::log(total) - x) / std::numbers::ln2);
   pending_ = {.token = candidates.token(drawn),
               .mu = mu_ - params_.mirostat_eta * (surprise - params_.mirostat_tau)};
   return pending_.token;

@@ -30,6 +30,8 @@ float tree_sum(Block& values) {
   return values[0];
 }
 
+constexpr size_t kHalf = kBlock / 2;
+
 struct BlockScan {
   float max;
   bool has_bad;
@@ -37,7 +39,6 @@ struct BlockScan {
 
 // Halving trees without branches: both loops vectorise.
 BlockScan scan_block(const float* x) {
-  constexpr size_t kHalf = kBlock / 2;
   std::array<float, kHalf> max;
   std::array<uint32_t, kHalf> bad;
   for (size_t i = 0; i < kHalf; ++i) {
@@ -53,6 +54,44 @@ BlockScan scan_block(const float* x) {
     }
   }
   return {.max = max[0], .has_bad = bad[0] != 0};
+}
+
+struct CountAndSum {
+  double n = 0.0;
+  double sum = 0.0;
+};
+
+// Of the logits above -infinity.
+CountAndSum count_and_sum(std::span<const float> logits) {
+  Block tail;
+  Block values;
+  Block present;
+  CountAndSum result;
+  for (size_t b = 0; b < count_blocks(logits.size()); ++b) {
+    const float* x = block_at(logits, b, tail);
+    for (size_t i = 0; i < kBlock; ++i) {
+      present[i] = x[i] > kNegInf ? 1.0F : 0.0F;
+      values[i] = x[i] > kNegInf ? x[i] : 0.0F;
+    }
+    result.n += static_cast<double>(tree_sum(present));
+    result.sum += static_cast<double>(tree_sum(values));
+  }
+  return result;
+}
+
+double sum_squared_deviations(std::span<const float> logits, float center) {
+  Block tail;
+  Block values;
+  double sum = 0.0;
+  for (size_t b = 0; b < count_blocks(logits.size()); ++b) {
+    const float* x = block_at(logits, b, tail);
+    for (size_t i = 0; i < kBlock; ++i) {
+      const float deviation = x[i] > kNegInf ? x[i] - center : 0.0F;
+      values[i] = deviation * deviation;
+    }
+    sum += static_cast<double>(tree_sum(values));
+  }
+  return sum;
 }
 
 }  // namespace
@@ -120,37 +159,14 @@ EntropyResult softmax_entropy(std::span<const float> logits, Softmax softmax) {
 }
 
 Moments logit_moments(std::span<const float> logits) {
-  Block tail;
-  Block values;
-  Block present;
-  double n = 0.0;
-  double sum = 0.0;
-  const size_t n_blocks = count_blocks(logits.size());
-  for (size_t b = 0; b < n_blocks; ++b) {
-    const float* x = block_at(logits, b, tail);
-    for (size_t i = 0; i < kBlock; ++i) {
-      present[i] = x[i] > kNegInf ? 1.0F : 0.0F;
-      values[i] = x[i] > kNegInf ? x[i] : 0.0F;
-    }
-    n += static_cast<double>(tree_sum(present));
-    sum += static_cast<double>(tree_sum(values));
-  }
-  if (n == 0.0) {
+  const CountAndSum all = count_and_sum(logits);
+  if (all.n == 0.0) {
     return {};
   }
   // A second pass over deviations: sum of squares minus squared sum would cancel.
-  const double mean = sum / n;
-  const auto center = static_cast<float>(mean);
-  double squares = 0.0;
-  for (size_t b = 0; b < n_blocks; ++b) {
-    const float* x = block_at(logits, b, tail);
-    for (size_t i = 0; i < kBlock; ++i) {
-      const float deviation = x[i] > kNegInf ? x[i] - center : 0.0F;
-      values[i] = deviation * deviation;
-    }
-    squares += static_cast<double>(tree_sum(values));
-  }
-  return {.mean = mean, .stddev = std::sqrt(squares / n)};
+  const double mean = all.sum / all.n;
+  const double squares = sum_squared_deviations(logits, static_cast<float>(mean));
+  return {.mean = mean, .stddev = std::sqrt(squares / all.n)};
 }
 
 size_t pick_index(const WeightTable& table, Softmax softmax, double u) {

@@ -22,15 +22,16 @@ constexpr size_t count_blocks(size_t n) {
   return (n + kBlock - 1) / kBlock;
 }
 
+inline constexpr float kExpLowest = -87.0F;      // above it no step leaves the normal floats
+inline constexpr float kExpRound = 12582912.0F;  // 1.5 * 2^23: adding it rounds to an integer
+
 // exp(x) for x <= 0 with a relative error below 2e-7; exactly 0 below -87 (and for -infinity),
 // exactly 1 at 0. Argument reduction by ln 2 in two parts (Cody and Waite), then a polynomial on
 // [-ln2/2, ln2/2] (Cephes expf). No branch, so that loops over it vectorise: what lies below the
 // range is computed to some nonsense and masked away.
 inline float exp_nonpositive(float x) {
-  constexpr float kLowest = -87.0F;
-  constexpr float kRound = 12582912.0F;  // 1.5 * 2^23: adding it rounds to an integer
-  const float shifted = x * 1.44269504F + kRound;
-  const float n = shifted - kRound;
+  const float shifted = x * 1.44269504F + kExpRound;
+  const float n = shifted - kExpRound;
   const float r = (x - n * 0.693359375F) - n * -2.12194440e-4F;
   float p = 1.9875691500e-4F;
   p = p * r + 1.3981999507e-3F;
@@ -39,9 +40,9 @@ inline float exp_nonpositive(float x) {
   p = p * r + 1.6666665459e-1F;
   p = p * r + 5.0000001201e-1F;
   p = (p * r) * r + r + 1.0F;
-  const uint32_t exponent = std::bit_cast<uint32_t>(shifted) - std::bit_cast<uint32_t>(kRound);
+  const uint32_t exponent = std::bit_cast<uint32_t>(shifted) - std::bit_cast<uint32_t>(kExpRound);
   const float scale = std::bit_cast<float>((exponent + 127U) << 23U);
-  const uint32_t in_range = x >= kLowest ? ~0U : 0U;
+  const uint32_t in_range = x >= kExpLowest ? ~0U : 0U;
   return std::bit_cast<float>(std::bit_cast<uint32_t>(p * scale) & in_range);
 }
 

@@ -4,10 +4,14 @@
 #include <limits>
 
 namespace quern {
+namespace {
+
+constexpr float kForbidden = -std::numeric_limits<float>::infinity();
+
+}  // namespace
 
 void GrammarMask::apply(std::span<float> logits) const {
   QUERN_CHECK(logits.size() == vocab_size_);
-  constexpr float kForbidden = -std::numeric_limits<float>::infinity();
   for (size_t w = 0; w < words_.size(); ++w) {
     const uint64_t word = words_[w];
     if (word == ~uint64_t{0}) {

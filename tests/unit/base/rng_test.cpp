@@ -65,11 +65,12 @@ TEST(DrawKey, EveryFieldMatters) {
   EXPECT_EQ(seen.size(), 1U + 64 + 64 + 32 + 32);
 }
 
+constexpr int kDraws = 100'000;
+
 // Pearson's statistic of 100,000 pairs (u of one key, u of its neighbour) on a 16 x 16 grid: both
 // uniform and independent. 330.5 is the 0.999 quantile of chi-square with 255 degrees of freedom
 // (scipy.stats.chi2.ppf).
 double pair_statistic(DrawKey step) {
-  constexpr int kDraws = 100'000;
   std::vector<int> cells(256);
   for (uint64_t i = 0; i < kDraws; ++i) {
     const DrawKey first{.seed = 42, .choice = 0, .token_index = i, .lane = 0};

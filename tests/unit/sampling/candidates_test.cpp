@@ -17,6 +17,7 @@ using testing::ElementsAre;
 
 std::vector<int> kept(const Candidates& candidates) {
   std::vector<int> ids;
+  ids.reserve(candidates.size());
   for (size_t i = 0; i < candidates.size(); ++i) {
     ids.push_back(value(candidates.token(i)));
   }
@@ -25,6 +26,7 @@ std::vector<int> kept(const Candidates& candidates) {
 
 std::vector<float> logs(const std::vector<float>& probabilities) {
   std::vector<float> logits;
+  logits.reserve(probabilities.size());
   for (const float p : probabilities) {
     logits.push_back(std::log(p));
   }
@@ -86,11 +88,17 @@ TEST(Candidates, AThresholdAboveTheBestKeepsTheBest) {
   EXPECT_THAT(after({1.0F, 3.0F, 2.0F}, [](auto& c) { c.keep_at_least(5.0F); }), ElementsAre(1));
 }
 
+constexpr double kRounding = 2e-6;
+
+struct Order {
+  test::Choices all;
+  std::vector<double> scores;  // of each choice
+};
+
 // `got` must be a head of the order of scores (lowest first) with mass p, give or take what
 // rounding a sum of float weights may move.
-void expect_head(const test::Choices& all, const std::vector<double>& scores, double p,
-                 const std::vector<int>& got) {
-  constexpr double kRounding = 2e-6;
+void expect_head(const Order& order, double p, const std::vector<int>& got) {
+  const auto& [all, scores] = order;
   const std::vector<double> probability = test::softmax(all);
   double mass = 0;
   double worst_kept = -1e9;
@@ -115,15 +123,16 @@ void check_masses(const std::vector<float>& l, float p) {
   const std::vector<int> head = after(l, [p](auto& c) { c.keep_top_p(p); });
   EXPECT_EQ(head, ids_of(test::ref_top_k(all, head.size())));
   std::vector<double> scores;
+  scores.reserve(all.size());
   for (const double probability : test::softmax(all)) {
     scores.push_back(-std::log(probability));
   }
-  expect_head(all, scores, static_cast<double>(p), head);
+  expect_head({all, scores}, static_cast<double>(p), head);
   const double entropy = test::ref_entropy(all);
   for (double& score : scores) {
     score = std::abs(score - entropy);
   }
-  expect_head(all, scores, static_cast<double>(p), after(l, [p](auto& c) { c.keep_typical(p); }));
+  expect_head({all, scores}, static_cast<double>(p), after(l, [p](auto& c) { c.keep_typical(p); }));
 }
 
 struct Shape {

@@ -13,6 +13,8 @@ namespace quern {
 namespace {
 
 constexpr uint64_t kDraws = 100'000;
+constexpr int kFlatVocab = 5000;
+constexpr uint64_t kSteps = 5000;
 
 std::map<int, int> draw_many(const SamplingParams& params, const std::vector<float>& logits,
                              const std::vector<int>& accepted = {}) {
@@ -120,12 +122,11 @@ TEST(Distribution, BiasMultipliesOddsByItsExponential) {
 }
 
 TEST(Distribution, ALargeFlatVocabularyIsUniform) {
-  constexpr int kVocab = 5000;
   std::map<int, double> uniform;
-  for (int i = 0; i < kVocab; ++i) {
-    uniform[i] = 1.0 / kVocab;
+  for (int i = 0; i < kFlatVocab; ++i) {
+    uniform[i] = 1.0 / kFlatVocab;
   }
-  test::expect_frequencies(uniform, draw_many({}, std::vector<float>(kVocab, -3.0F)));
+  test::expect_frequencies(uniform, draw_many({}, std::vector<float>(kFlatVocab, -3.0F)));
 }
 
 // Mirostat 2.0 (Basu et al. 2021, algorithm 2) with probabilities 1/2, 1/4, 1/8, 1/8: surprises of
@@ -167,7 +168,6 @@ TEST(Mirostat, HoldsTheMeanSurpriseNearTau) {
   SamplerScratch scratch(1000, 8);
   const std::vector<float> logits = test::random_logits(1000, 4);
   double surprise = 0;
-  constexpr uint64_t kSteps = 5000;
   for (uint64_t i = 0; i < kSteps; ++i) {
     const double before = static_cast<double>(sampler.mirostat_mu());
     sampler.accept(sampler.sample({.logits = logits, .token_index = i}, scratch)->token);

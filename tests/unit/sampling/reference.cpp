@@ -10,6 +10,8 @@
 namespace quern::test {
 namespace {
 
+constexpr double kZ = 3.0902;  // the normal distribution's 0.999 quantile
+
 void sort_by_logit(Choices& choices) {
   std::ranges::sort(choices, [](const Choice& a, const Choice& b) {
     return a.logit != b.logit ? a.logit > b.logit : a.id < b.id;
@@ -194,7 +196,6 @@ std::vector<float> random_logits(size_t n, uint32_t seed, bool with_ties) {
 }
 
 double chi_square_bound(size_t degrees) {
-  constexpr double kZ = 3.0902;  // the normal distribution's 0.999 quantile
   const auto d = static_cast<double>(degrees);
   const double root = 1 - 2 / (9 * d) + kZ * std::sqrt(2 / (9 * d));
   return d * root * root * root;
