@@ -22,7 +22,7 @@ namespace quern {
 struct ModelOptions {
   uint32_t max_rows = 512;      // of a batch
   uint32_t max_sequences = 64;  // of a batch
-  LoadProgress progress;
+  LoadProgress progress = {};
 };
 
 // Intermediate rows of a forward pass, sized once.

@@ -12,11 +12,11 @@ namespace quern::test {
 
 struct RunnerOptions {
   uint32_t n_threads = 2;
-  std::optional<std::string> isa;
+  std::optional<std::string> isa = {};
   KvDType kv = KvDType::f16;
   uint32_t n_blocks = 256;
   uint32_t max_rows = 128;
-  std::unique_ptr<CpuMemory> memory;
+  std::unique_ptr<CpuMemory> memory = {};
 };
 
 class ModelRunner {

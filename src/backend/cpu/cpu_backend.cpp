@@ -173,8 +173,8 @@ Result<std::unique_ptr<KvStorage>> CpuBackend::make_kv(const KvSpec& spec) {
 
 Result<std::unique_ptr<Rope>> CpuBackend::make_rope(const RopeSpec& spec) {
   auto rope = std::make_unique<CpuRope>(spec);
-  rope_values_.reserve(
-      std::max<size_t>(rope_values_.capacity(), size_t{max_rows_} * rope->n_rotated()));
+  max_rotated_ = std::max(max_rotated_, rope->n_rotated());
+  rope_values_.reserve(size_t{max_rows_} * max_rotated_);
   return rope;
 }
 
