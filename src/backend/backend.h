@@ -152,6 +152,8 @@ struct LinearOp {
   const Activations* x = nullptr;
   std::span<const LinearTarget> targets;  // x is prepared once for all of them
   uint32_t n_rows = 0;
+  // Where a backend rounds x for quantised weights, it keeps about 15 bits of it instead of 8.
+  bool precise = false;
 };
 
 struct RopeOp {

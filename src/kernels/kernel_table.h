@@ -31,6 +31,9 @@ struct Prepared {
   float* floats = nullptr;  // at g * n_columns: [n_columns][T]
 };
 
+// `paired` operands hold each token twice: rows 2t and 2t + 1 are its codes and the codes of what
+// rounding left over (a 254th of the scale), so that activations count with 15 bits instead of 8;
+// n_tokens counts both, and matmul adds their results.
 struct PrepareArgs {
   const float* x = nullptr;  // [n_tokens, n_columns] f32, rows x_stride apart
   size_t x_stride = 0;
@@ -38,6 +41,7 @@ struct PrepareArgs {
   uint32_t first_token = 0;  // tokens [first_token, last_token) are prepared by this call
   uint32_t last_token = 0;
   uint32_t n_columns = 0;
+  bool paired = false;  // codes only; x has n_tokens / 2 rows, first_token and last_token are even
   Prepared out;
 };
 
@@ -49,6 +53,7 @@ struct MatmulArgs {
   uint32_t last_tile = 0;
   Prepared x;
   uint32_t n_tokens = 0;
+  bool paired = false;          // out has n_tokens / 2 rows, each the sum of two
   const float* bias = nullptr;  // [n_rows] or null
   float* out = nullptr;         // [n_tokens, n_rows] f32, rows out_stride apart
   size_t out_stride = 0;

@@ -15,8 +15,7 @@
 namespace quern {
 namespace {
 
-// Rows up to which every thread prepares the whole operand itself rather than wait for the others.
-constexpr uint32_t kPrivateRows = 2;
+constexpr uint32_t kPreparedRowsPerToken = 2;  // of a precise operand
 
 uint64_t round_up_64(uint64_t n) {
   return (n + 63) / 64 * 64;
@@ -105,7 +104,7 @@ Status CpuBackend::reserve_matmul(uint32_t n_columns, uint64_t row_size) {
   for (Workspace& w : workspaces_) {
     QUERN_TRY(grow(w.matmul, kernels_.matmul_scratch_bytes(n_columns)));
     QUERN_TRY(grow(w.row, row_size));
-    QUERN_TRY(w.prepared.reserve(uint64_t{n_columns} * kPrivateRows));
+    QUERN_TRY(w.prepared.reserve(uint64_t{n_columns} * kPrivateRows * kPreparedRowsPerToken));
   }
   return {};
 }
@@ -155,7 +154,7 @@ Result<std::unique_ptr<Activations>> CpuBackend::make_activations(uint32_t max_r
                                                                   uint32_t n_columns) {
   const uint64_t n_values = uint64_t{max_rows} * n_columns;
   QUERN_ASSIGN(auto block, memory_->allocate(n_values * sizeof(float)));
-  QUERN_TRY(prepared_.reserve(n_values));
+  QUERN_TRY(prepared_.reserve(n_values * kPreparedRowsPerToken));
   stats_.activation_bytes += block->n_bytes();
   max_rows_ = std::max(max_rows_, max_rows);
   rope_values_.reserve(size_t{max_rows_} * max_rotated_);

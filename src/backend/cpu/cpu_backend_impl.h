@@ -14,6 +14,9 @@
 
 namespace quern {
 
+// Rows up to which every thread prepares the whole operand itself rather than wait for the others.
+inline constexpr uint32_t kPrivateRows = 2;
+
 // Memory for matmul operands: one view serves any shape of up to so many values.
 class PreparedBuffer {
  public:

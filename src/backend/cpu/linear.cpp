@@ -8,8 +8,6 @@
 namespace quern {
 namespace {
 
-constexpr uint32_t kPrivateRows = 2;
-
 bool takes_codes(const LinearTarget& target) {
   return traits(target.weight->dtype()).quantised;
 }
@@ -22,18 +20,23 @@ uint32_t tiles_of(const LinearTarget& target, uint32_t tile_rows) {
 
 void CpuBackend::prepare(const LinearOp& op, const Prepared& out, Slice tokens) const {
   const CpuActivations& x = cpu(*op.x);
-  const PrepareArgs args{.x = x.row(0),
-                         .x_stride = x.n_columns(),
-                         .n_tokens = op.n_rows,
-                         .first_token = tokens.begin,
-                         .last_token = tokens.end,
-                         .n_columns = op.x->n_columns(),
-                         .out = out};
-  if (std::ranges::any_of(op.targets, takes_codes)) {
-    kernels_.prepare_codes(args);
-  }
+  PrepareArgs args{.x = x.row(0),
+                   .x_stride = x.n_columns(),
+                   .n_tokens = op.n_rows,
+                   .first_token = tokens.begin,
+                   .last_token = tokens.end,
+                   .n_columns = op.x->n_columns(),
+                   .out = out};
   if (!std::ranges::all_of(op.targets, takes_codes)) {
     kernels_.prepare_floats(args);
+  }
+  if (std::ranges::any_of(op.targets, takes_codes)) {
+    const uint32_t rows_per_token = op.precise ? 2 : 1;
+    args.paired = op.precise;
+    args.n_tokens *= rows_per_token;
+    args.first_token *= rows_per_token;
+    args.last_token *= rows_per_token;
+    kernels_.prepare_codes(args);
   }
 }
 
@@ -52,6 +55,7 @@ void CpuBackend::multiply(const LinearOp& op, const Prepared& x, uint32_t member
     if (begin < end) {
       const CpuMatrix& weight = cpu(*target.weight);
       const CpuActivations& out = cpu(*target.out);
+      const bool paired = op.precise && takes_codes(target);
       kernels_.matmul[static_cast<size_t>(weight.dtype())](
           {.weights = weight.data(),
            .n_rows = weight.n_rows(),
@@ -59,7 +63,8 @@ void CpuBackend::multiply(const LinearOp& op, const Prepared& x, uint32_t member
            .first_tile = begin - first,
            .last_tile = end - first,
            .x = x,
-           .n_tokens = op.n_rows,
+           .n_tokens = paired ? 2 * op.n_rows : op.n_rows,
+           .paired = paired,
            .bias = target.bias == nullptr ? nullptr : cpu(*target.bias).data(),
            .out = out.row(0),
            .out_stride = out.n_columns(),
