@@ -19,9 +19,9 @@ struct Load {
   std::vector<SequencePtr> finished;
 
   void add(Scheduler& scheduler) {
-    std::vector<TokenId> prompt;
-    for (uint32_t i = 0; i < kPromptTokens; ++i) {
-      prompt.push_back(TokenId{static_cast<int32_t>((next_id + i) % 1000)});
+    std::vector<TokenId> prompt(kPromptTokens);
+    for (uint64_t i = 0; i < kPromptTokens; ++i) {
+      prompt[i] = TokenId{static_cast<int32_t>((next_id + i) % 1000)};
     }
     scheduler.add({.id = SeqId{next_id++}, .tokens = std::move(prompt), .max_tokens = 2000});
   }

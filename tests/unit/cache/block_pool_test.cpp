@@ -7,10 +7,10 @@
 namespace quern {
 namespace {
 
-std::vector<int32_t> allocate(BlockPool& pool, int n) {
-  std::vector<int32_t> ids;
-  for (int i = 0; i < n; ++i) {
-    ids.push_back(value(pool.allocate()));
+std::vector<int32_t> allocate(BlockPool& pool, size_t n) {
+  std::vector<int32_t> ids(n);
+  for (int32_t& id : ids) {
+    id = value(pool.allocate());
   }
   return ids;
 }

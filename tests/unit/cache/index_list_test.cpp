@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <list>
 #include <random>
 #include <vector>
@@ -17,9 +18,10 @@ std::vector<int32_t> items(const IndexList& list, const std::vector<IndexLink>& 
   return found;
 }
 
+constexpr int32_t kItems = 12;
+
 // The outside truth is std::list.
 TEST(IndexList, BehavesAsStdListUnderRandomOperations) {
-  constexpr int32_t kItems = 12;
   std::vector<IndexLink> links(kItems);
   IndexList list;
   std::list<int32_t> truth;

@@ -163,60 +163,86 @@ TEST(PrefixCache, DisabledItFindsAndKeepsNothing) {
   EXPECT_EQ(pool.n_free(), 2U);
 }
 
-// The outside truth is a std::map from (salt, leading tokens) to the block. A tiny alphabet makes
-// sharing frequent, a tiny pool makes eviction and long probe chains frequent.
-TEST(PrefixCache, AgreesWithAMapUnderRandomUse) {
-  BlockPool pool(16);
-  PrefixCache cache(pool, {.n_block_tokens = 2, .seed = 1});
-  std::map<Tokens, BlockId> truth;
-  std::vector<std::pair<Tokens, BlockTable>> live;
-  std::mt19937 rng(11);
-  const auto check_against_truth = [&] {
-    std::erase_if(truth, [&](const auto& entry) { return !pool.is_cached(entry.second); });
-    ASSERT_EQ(truth.size(), cache.n_entries());
-  };
-  for (int step = 0; step < 20'000; ++step) {
-    if (live.size() == 3 || (!live.empty() && rng() % 3 == 0)) {
-      const size_t victim = rng() % live.size();
-      release_blocks(pool, live[victim].second);
-      live.erase(live.begin() + static_cast<std::ptrdiff_t>(victim));
-      continue;
+// The outside truth is a std::map from leading tokens to the block that holds the last of them. A
+// tiny alphabet makes sharing frequent, a tiny pool makes eviction and long probe chains frequent.
+class RandomUse {
+ public:
+  void step() {
+    if (live_.size() == 3 || (!live_.empty() && rng_() % 3 == 0)) {
+      const auto victim = live_.begin() + static_cast<std::ptrdiff_t>(rng_() % live_.size());
+      release_blocks(pool_, *victim);
+      live_.erase(victim);
+      return;
     }
-    Tokens tokens;
-    for (size_t i = 0; i < 5 + rng() % 6; ++i) {
-      tokens.push_back(TokenId{static_cast<int32_t>(rng() % 2)});
+    run_sequence(random_tokens());
+    std::erase_if(truth_, [&](const auto& entry) { return !pool_.is_cached(entry.second); });
+    ASSERT_EQ(truth_.size(), cache_.n_entries());
+    ASSERT_TRUE(pool_.check());
+    ASSERT_TRUE(cache_.check());
+  }
+
+  uint64_t n_evicted_blocks() const { return cache_.n_evicted_blocks(); }
+
+ private:
+  static constexpr uint32_t kTokens = 2;  // in a block
+
+  static Tokens leading(const Tokens& tokens, size_t n_blocks) {
+    return {tokens.begin(), tokens.begin() + static_cast<std::ptrdiff_t>(n_blocks * kTokens)};
+  }
+
+  Tokens random_tokens() {
+    Tokens tokens(5 + rng_() % 6);
+    for (TokenId& token : tokens) {
+      token = TokenId{static_cast<int32_t>(rng_() % 2)};
     }
+    return tokens;
+  }
+
+  void run_sequence(const Tokens& tokens) {
     BlockTable table;
-    table.root = cache.root("");
-    const uint32_t n_attached = cache.attach(tokens, table, 0);
-    uint32_t n_expected = 0;
-    while ((n_expected + 1) * 2 < tokens.size() &&
-           truth.contains(Tokens(tokens.begin(), tokens.begin() + (n_expected + 1) * 2))) {
-      ++n_expected;
-    }
-    ASSERT_EQ(n_attached, n_expected);
-    for (uint32_t i = 0; i < n_attached; ++i) {
-      ASSERT_EQ(table.blocks[i], truth.at(Tokens(tokens.begin(), tokens.begin() + (i + 1) * 2)));
-    }
-    while (table.n_blocks() < (tokens.size() + 1) / 2) {
-      table.blocks.push_back(pool.allocate());
+    table.root = cache_.root("");
+    const uint32_t n_attached = cache_.attach(tokens, table, 0);
+    check_attached(tokens, table);
+    while (table.n_blocks() < (tokens.size() + 1) / kTokens) {
+      table.blocks.push_back(pool_.allocate());
       ASSERT_NE(table.blocks.back(), kNoBlock);
       // Evicted contents may be in use again at once under another key.
-      std::erase_if(truth, [&](const auto& entry) { return entry.second == table.blocks.back(); });
+      std::erase_if(truth_, [&](const auto& entry) { return entry.second == table.blocks.back(); });
     }
-    cache.publish(tokens, table,
-                  {.begin = n_attached * 2, .end = static_cast<uint32_t>(tokens.size())});
-    for (uint32_t i = 0; (i + 1) * 2 <= tokens.size(); ++i) {
-      const Tokens key(tokens.begin(), tokens.begin() + (i + 1) * 2);
-      const auto [entry, is_new] = truth.try_emplace(key, table.blocks[i]);
+    cache_.publish(tokens, table,
+                   {.begin = n_attached * kTokens, .end = static_cast<uint32_t>(tokens.size())});
+    for (size_t i = 0; i < tokens.size() / kTokens; ++i) {
+      const auto [entry, is_new] = truth_.try_emplace(leading(tokens, i + 1), table.blocks[i]);
       ASSERT_EQ(entry->second, table.blocks[i]);
     }
-    live.emplace_back(std::move(tokens), std::move(table));
-    check_against_truth();
-    ASSERT_TRUE(pool.check());
-    ASSERT_TRUE(cache.check());
+    live_.push_back(std::move(table));
   }
-  EXPECT_GT(cache.n_evicted_blocks(), 1000U);
+
+  void check_attached(const Tokens& tokens, const BlockTable& table) {
+    size_t n_expected = 0;
+    while ((n_expected + 1) * kTokens < tokens.size() &&
+           truth_.contains(leading(tokens, n_expected + 1))) {
+      ++n_expected;
+    }
+    ASSERT_EQ(table.blocks.size(), n_expected);
+    for (size_t i = 0; i < n_expected; ++i) {
+      ASSERT_EQ(table.blocks[i], truth_.at(leading(tokens, i + 1)));
+    }
+  }
+
+  BlockPool pool_{16};
+  PrefixCache cache_{pool_, {.n_block_tokens = kTokens, .seed = 1}};
+  std::map<Tokens, BlockId> truth_;
+  std::vector<BlockTable> live_;
+  std::mt19937 rng_{11};
+};
+
+TEST(PrefixCache, AgreesWithAMapUnderRandomUse) {
+  RandomUse use;
+  for (int i = 0; i < 20'000 && !HasFatalFailure(); ++i) {
+    use.step();
+  }
+  EXPECT_GT(use.n_evicted_blocks(), 1000U);
 }
 
 }  // namespace

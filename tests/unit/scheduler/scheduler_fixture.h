@@ -6,7 +6,6 @@
 
 #include <iterator>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,9 +17,9 @@ inline constexpr TokenId kSampled{1000};
 
 // first, first + 1, ...: prompts that start at different numbers share nothing.
 inline std::vector<TokenId> prompt_of(uint32_t n_tokens, int32_t first = 0) {
-  std::vector<TokenId> tokens;
-  for (uint32_t i = 0; i < n_tokens; ++i) {
-    tokens.push_back(TokenId{first + static_cast<int32_t>(i)});
+  std::vector<TokenId> tokens(n_tokens);
+  for (TokenId& token : tokens) {
+    token = TokenId{first++};
   }
   return tokens;
 }
@@ -39,7 +38,7 @@ class SchedulerTest : public ::testing::Test {
         *pool, PrefixCacheConfig{.n_block_tokens = kKvBlockTokens, .enabled = setup.cache});
     Result<Scheduler> created = Scheduler::create(setup.config, *pool, *cache);
     ASSERT_TRUE(created) << created.error().to_string();
-    scheduler.emplace(std::move(*created));
+    scheduler = std::make_unique<Scheduler>(std::move(*created));
   }
 
   // "seq:position+rows ..." of the next step, for instance "1:20+1 2:0+12"; "" without work.
@@ -88,7 +87,7 @@ class SchedulerTest : public ::testing::Test {
 
   std::unique_ptr<BlockPool> pool;
   std::unique_ptr<PrefixCache> cache;
-  std::optional<Scheduler> scheduler;
+  std::unique_ptr<Scheduler> scheduler;
   Batch batch;
   std::vector<StepResult> results;
   std::vector<SequencePtr> finished;

@@ -34,6 +34,8 @@ struct Trace {
   bool operator==(const Trace&) const = default;
 };
 
+constexpr std::array kPriorities = {-10, 0, 0, 0, 3, 10};
+
 class Simulation {
  public:
   explicit Simulation(const SimulationConfig& config)
@@ -94,7 +96,6 @@ class Simulation {
   int64_t random_deadline() { return chance(85) ? kNoDeadline : now_us_ + random(1, 2'000'000); }
 
   void add() {
-    constexpr std::array kPriorities = {-10, 0, 0, 0, 3, 10};
     Sequence sequence{.id = SeqId{next_id_++},
                       .tokens = random_prompt(),
                       .max_tokens = random(0, 40),
