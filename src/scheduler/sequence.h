@@ -41,9 +41,9 @@ struct Sequence {
   // Set by the caller.
   SeqId id{};
   std::vector<TokenId> tokens{};  // the prompt; what is generated is appended
-  uint32_t max_tokens = 0;      // to generate; 0: only the prompt is computed
-  uint32_t max_context = 0;     // prompt and generated tokens; 0: the scheduler's limit
-  int32_t priority = 0;         // lower is served earlier
+  uint32_t max_tokens = 0;        // to generate; 0: only the prompt is computed
+  uint32_t max_context = 0;       // prompt and generated tokens; 0: the scheduler's limit
+  int32_t priority = 0;           // lower is served earlier
   int64_t arrival_us = 0;
   Deadlines deadlines{};
   std::string cache_salt{};  // KV blocks are shared within one salt only

@@ -239,12 +239,9 @@ int steps_until_low_ends(Scheduler& scheduler, int64_t step_us) {
 }
 
 TEST_F(SchedulerTest, ALowPriorityRequestOutlastsAFloodThanksToAgeing) {
-  const SchedulerConfig config{.max_seqs = 1, .max_batch_tokens = 8, .max_context = 64};
-  set_up({.config = config});
+  SchedulerConfig ageing{.max_seqs = 1, .max_batch_tokens = 8, .max_context = 64};
   // Every step takes 1 ms and serves the newcomer of that step, priority 0. Ageing by 1 per 10 ms
   // brings 10 to 0 after 100 steps, where the earlier arrival wins.
-  scheduler->set_prefill_chunk(8);
-  SchedulerConfig ageing = config;
   ageing.ranking.ageing_step_us = 10'000;
   set_up({.config = ageing});
   EXPECT_EQ(steps_until_low_ends(*scheduler, 1000), 100);

@@ -33,6 +33,9 @@ class SchedulerTest : public ::testing::Test {
   };
 
   void set_up(const Setup& setup) {
+    // What borrows the pool goes before it.
+    scheduler.reset();
+    cache.reset();
     pool = std::make_unique<BlockPool>(setup.n_blocks);
     cache = std::make_unique<PrefixCache>(
         *pool, PrefixCacheConfig{.n_block_tokens = kKvBlockTokens, .enabled = setup.cache});
