@@ -51,7 +51,9 @@ class DiscoveryTest : public ::testing::Test {
 
 TEST_F(DiscoveryTest, NothingAnywhereIsAnEmptyList) {
   EXPECT_TRUE(names(host()).empty());
-  EXPECT_TRUE(names(HostPaths{.home = "", .model_store = "", .folders = {}}).empty());
+  HostPaths nowhere;
+  nowhere.system_ollama.clear();
+  EXPECT_TRUE(names(nowhere).empty());
 }
 
 TEST_F(DiscoveryTest, FindsTheStoreAndFoldersByTheirNames) {
