@@ -18,6 +18,10 @@ if(QUERN_SANITIZE)
     -fsanitize=${QUERN_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   target_link_options(quern_options INTERFACE -fsanitize=${QUERN_SANITIZE})
 endif()
+if(QUERN_FUZZ AND QUERN_SANITIZE)
+  # The fuzzer finds its way by the branches of the code under test, not only of the target.
+  target_compile_options(quern_options INTERFACE -fsanitize=fuzzer-no-link)
+endif()
 if(QUERN_COVERAGE)
   # clang's own instrumentation: exact for templates and lambdas, and cheap enough to run whole models.
   target_compile_options(quern_options INTERFACE -fprofile-instr-generate -fcoverage-mapping)
