@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -63,6 +64,18 @@ class ModelCard {
   const TensorInfo* find_tensor(std::string_view name) const;
   uint64_t n_parameters() const;  // elements of all tensors
   uint64_t tensor_bytes() const;  // bytes of all tensors
+
+ private:
+  friend class CardBuilder;
+
+  std::vector<std::filesystem::path> files_;
+  uint32_t version_ = 0;
+  uint64_t alignment_ = 0;
+  std::vector<std::unique_ptr<std::byte[]>> headers_;  // one per file; all views point in here
+  std::vector<MetaPair> metadata_;
+  std::vector<uint32_t> metadata_by_key_;  // indices in order of key
+  std::vector<TensorInfo> tensors_;
+  std::vector<uint32_t> tensors_by_name_;  // indices in order of name
 };
 
 }  // namespace quern
