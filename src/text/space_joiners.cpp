@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "text/token_table.h"
+#include "text/vocab_table.h"
 #include "text/utf8.h"
 
 namespace quern {

@@ -14,28 +14,29 @@ using Texts = std::span<const std::string_view>;
 
 // Ends of a turn, in order of preference: the first that a vocabulary has is its eot.
 constexpr auto kTurnEnds = std::to_array<std::string_view>({
-    "<|eot_id|>",                                                            // Llama 3
-    "<|im_end|>",                                                            // ChatML
-    "<|end|>",                                                               // Phi
-    "<end_of_turn>",                                                         // Gemma
-    "<|endoftext|>",                                                         // GPT-2
-    "<|end_of_text|>",                                                       // Granite
-    "<EOT>", "_<EOT>",                                                       // CodeLlama
-    "[EOT]",                                                                 // Kimi
-    "<\xEF\xBD\x9C" "end\xE2\x96\x81of\xE2\x96\x81sentence\xEF\xBD\x9C>",    // DeepSeek
-    "<end_of_utterance>",                                                    // SmolVLM
+    "<|eot_id|>",       // Llama 3
+    "<|im_end|>",       // ChatML
+    "<|end|>",          // Phi
+    "<end_of_turn>",    // Gemma
+    "<|endoftext|>",    // GPT-2
+    "<|end_of_text|>",  // Granite
+    "<EOT>", "_<EOT>",  // CodeLlama
+    "[EOT]",            // Kimi
+    "<\xEF\xBD\x9C"
+    "end\xE2\x96\x81of\xE2\x96\x81sentence\xEF\xBD\x9C>",  // DeepSeek
+    "<end_of_utterance>",                                  // SmolVLM
 });
 
 constexpr auto kMessageEnds = std::to_array<std::string_view>({"<|eom_id|>"});
 
 // Further texts after which a model has nothing to say.
 constexpr auto kOtherEnds = std::to_array<std::string_view>({
-    "<|return|>", "<|call|>",               // gpt-oss
-    "<|flush|>", "<|calls|>",               // Solar
-    "</s>",                                 // SentencePiece's default
-    "[EOS]",                                // Kimi
+    "<|return|>", "<|call|>",                // gpt-oss
+    "<|flush|>", "<|calls|>",                // Solar
+    "</s>",                                  // SentencePiece's default
+    "[EOS]",                                 // Kimi
     "<eos>", "<turn|>", "<|tool_response>",  // Gemma 4
-    "[e~[",                                 // MiniMax
+    "[e~[",                                  // MiniMax
 });
 
 // Fill-in-the-middle padding and file borders end a completion too; one of each group.
@@ -46,12 +47,12 @@ constexpr auto kFillRepositories = std::to_array<std::string_view>(
 constexpr auto kFillSeparators = std::to_array<std::string_view>({"<|file_sep|>"});
 
 // gpt-oss writes its channels with these; a client has to see them.
-constexpr auto kShown = std::to_array<std::string_view>(
-    {"<|channel|>", "<|message|>", "<|start|>", "<|constrain|>"});
+constexpr auto kShown =
+    std::to_array<std::string_view>({"<|channel|>", "<|message|>", "<|start|>", "<|constrain|>"});
 
 class Resolver {
  public:
-  Resolver(const VocabSpec& spec, TokenTable& tokens, const Log& log)
+  Resolver(const VocabSpec& spec, VocabTable& tokens, const Log& log)
       : spec_(spec), tokens_(tokens), log_(log), special_(spec.special) {}
 
   Result<SpecialTokens> run() {
@@ -79,7 +80,7 @@ class Resolver {
   void take_back_end(std::string_view text, TokenType type);
 
   const VocabSpec& spec_;
-  TokenTable& tokens_;
+  VocabTable& tokens_;
   const Log& log_;
   SpecialTokens special_;
 };
@@ -219,8 +220,8 @@ void Resolver::find_ends() {
 
 bool Resolver::ends_with_text(std::string_view text) const {
   const TokenId id = tokens_.find(text);
-  return id != kNoToken && std::ranges::find(special_.end_of_generation, id) !=
-                               special_.end_of_generation.end();
+  return id != kNoToken &&
+         std::ranges::find(special_.end_of_generation, id) != special_.end_of_generation.end();
 }
 
 void Resolver::take_back_end(std::string_view text, TokenType type) {
@@ -250,7 +251,7 @@ void Resolver::apply_exceptions() {
 
 }  // namespace
 
-Result<SpecialTokens> resolve_special_tokens(const VocabSpec& spec, TokenTable& tokens,
+Result<SpecialTokens> resolve_special_tokens(const VocabSpec& spec, VocabTable& tokens,
                                              const Log& log) {
   return Resolver(spec, tokens, log).run();
 }

@@ -12,7 +12,7 @@ namespace {
 
 class SpmModel final : public WordModel {
  public:
-  SpmModel(const TokenTable& tokens, SpmOptions options) : merges_(tokens), options_(options) {
+  SpmModel(const VocabTable& tokens, SpmOptions options) : merges_(tokens), options_(options) {
     for (size_t byte = 0; byte < byte_ids_.size(); ++byte) {
       byte_ids_[byte] = id_of_byte(static_cast<uint8_t>(byte));
     }
@@ -55,7 +55,7 @@ size_t SpmModel::space_at(std::string_view text, size_t at) const {
     return options_.escape_whitespaces ? 1 : 0;
   }
   return text[at] == kSpaceMark[0] && text.substr(at).starts_with(kSpaceMark) ? kSpaceMark.size()
-                                                                            : 0;
+                                                                              : 0;
 }
 
 // Where the word that starts at `begin` ends: before the first space that no token can join to what
@@ -105,7 +105,7 @@ void SpmModel::encode_word(std::string_view word, bool prefix, Call& call) const
 }
 
 void SpmModel::encode(std::string_view text, Context context, std::vector<TokenId>& out) const {
-  Call call{SpmMerger(merges_), WordCache(text), {}, out};
+  Call call{SpmMerger(merges_, text.size()), WordCache(text), {}, out};
   bool prefix = options_.add_space_prefix && (context.at_text_start || context.after_special);
   for (size_t begin = 0; begin < text.size();) {
     const size_t end = word_end(text, begin);
@@ -124,7 +124,7 @@ void SpmModel::encode(std::string_view text, Context context, std::vector<TokenI
 
 }  // namespace
 
-std::unique_ptr<const WordModel> make_spm_model(const TokenTable& tokens, SpmOptions options) {
+std::unique_ptr<const WordModel> make_spm_model(const VocabTable& tokens, SpmOptions options) {
   return std::make_unique<const SpmModel>(tokens, options);
 }
 

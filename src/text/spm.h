@@ -1,12 +1,12 @@
-// SentencePiece BPE ("llama" vocabularies): characters are merged to the best-scoring token that two
-// neighbours form, leftmost first, until none is left; what is no token falls back to bytes.
+// SentencePiece BPE ("llama" vocabularies): characters are merged to the best-scoring token that
+// two neighbours form, leftmost first, until none is left; what is no token falls back to bytes.
 // Source: Kudo and Richardson, "SentencePiece", EMNLP 2018; its bpe_model.cc defines the order.
 #pragma once
 
 #include <memory>
 
 #include "base/result.h"
-#include "text/token_table.h"
+#include "text/vocab_table.h"
 #include "text/word_model.h"
 
 namespace quern {
@@ -18,6 +18,6 @@ struct SpmOptions {
 };
 
 // Borrows `tokens`, which must outlive the model.
-std::unique_ptr<const WordModel> make_spm_model(const TokenTable& tokens, SpmOptions options);
+std::unique_ptr<const WordModel> make_spm_model(const VocabTable& tokens, SpmOptions options);
 
 }  // namespace quern

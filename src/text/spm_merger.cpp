@@ -1,7 +1,7 @@
 #include "text/spm_merger.h"
 
 #include <algorithm>
-#include <numeric>
+#include <bit>
 
 #include "text/utf8.h"
 
@@ -11,7 +11,8 @@ namespace {
 
 // Words up to this many characters use the heap: it stays in the L1 cache (2^11 x 8 bytes).
 constexpr size_t kMaxHeapSymbols = 2048;
-constexpr size_t kMemoSlots = 4096;  // 48 KiB, for the pairs of one long word
+constexpr size_t kMaxMemoSlots = 1U << 14;  // 192 KiB: the common pairs, within the L2 cache
+constexpr size_t kBytesPerMemoSlot = 16;    // a short text is not worth a large table
 
 bool may_merge(TokenType type) {
   return type == TokenType::normal || type == TokenType::user_defined ||
@@ -20,7 +21,7 @@ bool may_merge(TokenType type) {
 
 }  // namespace
 
-SpmMerges::SpmMerges(const TokenTable& tokens) : tokens_(&tokens) {
+SpmMerges::SpmMerges(const VocabTable& tokens) : tokens_(&tokens) {
   index_ranks();
   for (size_t c = 0; c < ascii_.size(); ++c) {
     const char text = static_cast<char>(c);
@@ -48,6 +49,11 @@ void SpmMerges::index_ranks() {
     ranks_[static_cast<size_t>(order[i])] = n_ranks_ - 1;
   }
 }
+
+SpmMerger::SpmMerger(const SpmMerges& merges, size_t n_text_bytes)
+    : merges_(merges),
+      memo_(
+          std::clamp<size_t>(std::bit_ceil(n_text_bytes / kBytesPerMemoSlot), 64, kMaxMemoSlots)) {}
 
 bool SpmMerger::HeapQueue::pop(uint32_t& rank, uint32_t& at) {
   if (heap_.empty()) {
@@ -122,12 +128,12 @@ int32_t SpmMerger::pair(std::string_view word, uint32_t left) {
   }
   const Symbol& b = symbols_[a.next];
   const auto look_up = [&] { return merges_.find(word.substr(a.begin, a.n_bytes + b.n_bytes)); };
-  if (memo_.empty() || a.id < 0 || b.id < 0) {
+  if (a.id < 0 || b.id < 0) {
     return look_up();
   }
   const uint32_t mixed =
       static_cast<uint32_t>(a.id) * 0x9E3779B1U + static_cast<uint32_t>(b.id) * 0x85EBCA77U;
-  MemoEntry& entry = memo_[(mixed >> 16) % kMemoSlots];
+  MemoEntry& entry = memo_[(mixed >> 16) & (memo_.size() - 1)];
   if (entry.left != a.id || entry.right != b.id) {
     entry = {a.id, b.id, look_up()};
   }
@@ -186,7 +192,6 @@ void SpmMerger::run(std::string_view word) {
     drain(word, heap_);
     return;
   }
-  memo_.resize(kMemoSlots);
   BucketQueue buckets(merges_.n_ranks());
   seed(word, buckets);
   drain(word, buckets);

@@ -1,6 +1,6 @@
 // SpmMerger: merges the characters of one word, the core of SentencePiece BPE.
-// One object per encode call; reused from word to word so that its buffers are too. Not thread-safe.
-// Borrows the vocabulary.
+// One object per encode call; reused from word to word so that its buffers are too. Not
+// thread-safe. Borrows the vocabulary.
 #pragma once
 
 #include <array>
@@ -11,16 +11,16 @@
 #include <vector>
 
 #include "text/space_joiners.h"
-#include "text/token_table.h"
+#include "text/vocab_table.h"
 
 namespace quern {
 
 // What merging needs to know of a vocabulary, prepared once.
 class SpmMerges {
  public:
-  explicit SpmMerges(const TokenTable& tokens);
+  explicit SpmMerges(const VocabTable& tokens);
 
-  const TokenTable& tokens() const { return *tokens_; }
+  const VocabTable& tokens() const { return *tokens_; }
   // The token that this text may merge to, or -1. Control, unknown and byte tokens are none, as in
   // SentencePiece: plain text never becomes a control token.
   int32_t find(std::string_view text) const {
@@ -42,7 +42,7 @@ class SpmMerges {
 
   void index_ranks();
 
-  const TokenTable* tokens_;
+  const VocabTable* tokens_;
   std::vector<uint32_t> ranks_;
   SpaceJoiners joiners_;
   std::array<int32_t, 128> ascii_{};
@@ -57,7 +57,8 @@ class SpmMerger {
     int32_t id;  // -1: a character that is no token
   };
 
-  explicit SpmMerger(const SpmMerges& merges) : merges_(merges) {}
+  // `n_text_bytes`: of all words together, which sizes the memory of pairs.
+  SpmMerger(const SpmMerges& merges, size_t n_text_bytes);
 
   // Calls `emit(Piece)` for each piece of `word`, in order. O(n log n).
   template <typename Emit>
@@ -117,7 +118,7 @@ class SpmMerger {
     std::vector<Bucket> buckets_;
     MinHeap ranks_;  // those with a queued bucket
   };
-  // Results of pair lookups; a long word repeats the same few.
+  // Results of pair lookups; a text repeats the same few.
   struct MemoEntry {
     int32_t left = -1;
     int32_t right = -1;
@@ -137,7 +138,7 @@ class SpmMerger {
   const SpmMerges& merges_;
   std::vector<Symbol> symbols_;
   HeapQueue heap_;
-  std::vector<MemoEntry> memo_;  // empty until a long word comes
+  std::vector<MemoEntry> memo_;  // a power of two, direct-mapped
 };
 
 }  // namespace quern

@@ -68,7 +68,7 @@ void append_normal(std::string_view text, TokenSpelling spelling, std::string& o
 
 }  // namespace
 
-TokenBytes::TokenBytes(const TokenTable& tokens, TokenSpelling spelling) {
+TokenBytes::TokenBytes(const VocabTable& tokens, TokenSpelling spelling) {
   offsets_.reserve(tokens.size() + size_t{1});
   offsets_.push_back(0);
   for (int32_t i = 0; i < static_cast<int32_t>(tokens.size()); ++i) {

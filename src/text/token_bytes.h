@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "base/ids.h"
-#include "text/token_table.h"
+#include "text/vocab_table.h"
 
 namespace quern {
 
@@ -22,7 +22,7 @@ enum class TokenSpelling {
 class TokenBytes {
  public:
   TokenBytes() = default;
-  TokenBytes(const TokenTable& tokens, TokenSpelling spelling);
+  TokenBytes(const VocabTable& tokens, TokenSpelling spelling);
 
   std::string_view operator[](TokenId id) const {
     const auto i = static_cast<size_t>(value(id));

@@ -12,7 +12,7 @@
 #include "text/special_tokens.h"
 #include "text/spm.h"
 #include "text/token_bytes.h"
-#include "text/token_table.h"
+#include "text/vocab_table.h"
 #include "text/unigram.h"
 #include "text/wordpiece.h"
 
@@ -38,7 +38,7 @@ struct TokenizerRules {
 struct Parts {
   TokenizerRules rules;
   SpecialTokens special;
-  std::unique_ptr<TokenTable> tokens;  // at a fixed address, because the word model borrows it
+  std::unique_ptr<VocabTable> tokens;  // at a fixed address, because the word model borrows it
   TokenBytes bytes;
   AddedTokens added;
   std::unique_ptr<const WordModel> words;
@@ -115,12 +115,14 @@ Result<std::vector<TokenId>> VocabTokenizer::encode(std::string_view text,
 void apply_pre(const PreTokenizer& pre, const VocabSpec& spec, TokenizerRules& rules) {
   rules.pre_name = pre.name;
   rules.spelling = pre.byte_level ? TokenSpelling::byte_level : TokenSpelling::space_mark;
-  rules.add_bos = spec.add_bos.value_or(pre.add_bos);
+  // Published Gemma 4 files say false by mistake.
+  rules.add_bos = pre.canonical == "gemma4" || spec.add_bos.value_or(pre.add_bos);
   rules.add_eos = spec.add_eos.value_or(false);
 }
 
 Result<TokenizerRules> make_rules(const VocabSpec& spec) {
-  TokenizerRules rules{.kind = spec.kind};
+  TokenizerRules rules;
+  rules.kind = spec.kind;
   rules.escape_whitespaces = spec.escape_whitespaces.value_or(true);
   rules.remove_extra_whitespaces = spec.remove_extra_whitespaces.value_or(false);
   rules.add_space_prefix = spec.add_space_prefix.value_or(spec.kind == TokenizerKind::spm);
@@ -165,7 +167,8 @@ void drop_impossible_flags(const SpecialTokens& special, const Log& log, Tokeniz
   }
 }
 
-// Old files call byte tokens normal. They are byte tokens when all 256 are there and none is marked.
+// Old files call byte tokens normal. They are byte tokens when all 256 are there and none is
+// marked.
 void mark_byte_tokens(const VocabSpec& spec, std::vector<TokenType>& types) {
   if (spec.kind != TokenizerKind::spm && spec.kind != TokenizerKind::unigram) {
     return;
@@ -197,7 +200,7 @@ std::vector<bool> id_set(const std::vector<TokenId>& ids, uint32_t n_tokens) {
   return set;
 }
 
-Result<AddedTokens> collect_added(const VocabSpec& spec, const TokenTable& tokens) {
+Result<AddedTokens> collect_added(const VocabSpec& spec, const VocabTable& tokens) {
   std::vector<AddedToken> added;
   std::vector<std::string> texts;
   size_t n_bytes = 0;
@@ -250,7 +253,7 @@ Result<std::unique_ptr<const WordModel>> make_words(const VocabSpec& spec, const
                                  .escape_whitespaces = rules.escape_whitespaces,
                                  .unk = unk});
   }
-  return fail({.where = "tokenizer", .what = "unknown kind of vocabulary"});
+  return fail({.where = "tokenizer", .what = "unknown kind of vocabulary", .expected = {}});
 }
 
 }  // namespace
@@ -260,11 +263,11 @@ Result<std::unique_ptr<const Tokenizer>> Tokenizer::create(const VocabSpec& spec
   QUERN_ASSIGN(parts.rules, make_rules(spec));
   std::vector<TokenType> types;
   mark_byte_tokens(spec, types);
-  QUERN_ASSIGN(TokenTable tokens, TokenTable::create(spec));
+  QUERN_ASSIGN(VocabTable tokens, VocabTable::create(spec));
   for (size_t i = 0; i < types.size() && types.size() == tokens.size(); ++i) {
     tokens.set_type(TokenId{static_cast<int32_t>(i)}, types[i]);
   }
-  parts.tokens = std::make_unique<TokenTable>(std::move(tokens));
+  parts.tokens = std::make_unique<VocabTable>(std::move(tokens));
   QUERN_ASSIGN(parts.special, resolve_special_tokens(spec, *parts.tokens, log));
   drop_impossible_flags(parts.special, log, parts.rules);
   parts.bytes = TokenBytes(*parts.tokens, parts.rules.spelling);

@@ -32,7 +32,7 @@ struct Vocabulary {
   ByteTrie trie;
   std::vector<float> scores;
   SpaceJoiners joiners;
-  const TokenTable* tokens = nullptr;
+  const VocabTable* tokens = nullptr;
 };
 
 // One encode call: collects normalised words and cuts each as soon as it is complete.
@@ -92,7 +92,7 @@ class UnigramCall {
   std::vector<TokenId>& out_;
   size_t n_before_;
   std::string word_;
-  std::vector<Best> best_;       // best_[i]: the best way to reach byte i of the word
+  std::vector<Best> best_;  // best_[i]: the best way to reach byte i of the word
   std::vector<uint32_t> path_;
   uint32_t last_ = 0;
   bool in_word_ = false;
@@ -203,7 +203,7 @@ bool may_match(TokenType type) {
   return type == TokenType::normal || type == TokenType::user_defined || type == TokenType::unused;
 }
 
-Result<Vocabulary> make_vocabulary(const TokenTable& tokens) {
+Result<Vocabulary> make_vocabulary(const VocabTable& tokens) {
   Vocabulary vocabulary;
   vocabulary.tokens = &tokens;
   vocabulary.scores.resize(tokens.size());
@@ -226,7 +226,7 @@ Result<Vocabulary> make_vocabulary(const TokenTable& tokens) {
   return vocabulary;
 }
 
-double unknown_score(const TokenTable& tokens) {
+double unknown_score(const VocabTable& tokens) {
   double worst = 0;
   bool any = false;
   for (int32_t i = 0; i < static_cast<int32_t>(tokens.size()); ++i) {
@@ -242,7 +242,7 @@ double unknown_score(const TokenTable& tokens) {
 
 }  // namespace
 
-Result<std::unique_ptr<const WordModel>> make_unigram_model(const TokenTable& tokens,
+Result<std::unique_ptr<const WordModel>> make_unigram_model(const VocabTable& tokens,
                                                             const UnigramOptions& options) {
   QUERN_ASSIGN(Charsmap charsmap, Charsmap::parse(options.precompiled_charsmap));
   QUERN_ASSIGN(Vocabulary vocabulary, make_vocabulary(tokens));

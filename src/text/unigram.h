@@ -8,7 +8,7 @@
 #include <span>
 
 #include "base/result.h"
-#include "text/token_table.h"
+#include "text/vocab_table.h"
 #include "text/word_model.h"
 
 namespace quern {
@@ -22,7 +22,7 @@ struct UnigramOptions {
 };
 
 // Borrows `tokens`, which must outlive the model.
-Result<std::unique_ptr<const WordModel>> make_unigram_model(const TokenTable& tokens,
+Result<std::unique_ptr<const WordModel>> make_unigram_model(const VocabTable& tokens,
                                                             const UnigramOptions& options);
 
 }  // namespace quern

@@ -14,7 +14,7 @@ inline constexpr char32_t kReplacementCharacter = 0xFFFD;
 
 struct Utf8Char {
   char32_t code = kReplacementCharacter;
-  uint32_t n_bytes = 1;    // when invalid: the maximal subpart, which one U+FFFD stands for
+  uint32_t n_bytes = 1;  // when invalid: the maximal subpart, which one U+FFFD stands for
   bool valid = false;
   bool truncated = false;  // invalid only because the text ends; more bytes could complete it
 };

@@ -35,7 +35,7 @@ class WordCache {
   };
 
   std::string_view text_;
-  std::vector<Entry> entries_;  // direct-mapped: a newer word displaces an older one
+  std::vector<Entry> entries_;  // sets of two; a new word displaces the older of its set
   size_t slot_ = 0;
 };
 

@@ -175,7 +175,7 @@ bool may_match(TokenType type) {
 
 }  // namespace
 
-Result<std::unique_ptr<const WordModel>> make_wordpiece_model(const TokenTable& tokens,
+Result<std::unique_ptr<const WordModel>> make_wordpiece_model(const VocabTable& tokens,
                                                               WordPieceOptions options) {
   ByteTrie trie;
   for (int32_t i = 0; i < static_cast<int32_t>(tokens.size()); ++i) {

@@ -1,4 +1,4 @@
-// TokenTable: the validated words of a vocabulary: texts, types, scores, and ids by text.
+// VocabTable: the validated words of a vocabulary: texts, types, scores, and ids by text.
 // Immutable after Tokenizer::create has settled the types, then safe to use from many threads.
 // Owns copies of everything.
 #pragma once
@@ -18,10 +18,10 @@ namespace quern {
 // U+2581, which SentencePiece writes for a space inside tokens.
 inline constexpr std::string_view kSpaceMark = "\xE2\x96\x81";
 
-class TokenTable {
+class VocabTable {
  public:
   // Checks counts, duplicate texts, finite scores and the form of byte tokens.
-  static Result<TokenTable> create(const VocabSpec& spec);
+  static Result<VocabTable> create(const VocabSpec& spec);
 
   uint32_t size() const { return static_cast<uint32_t>(types_.size()); }
   std::string_view text(TokenId id) const {

@@ -1,4 +1,4 @@
-#include "text/token_table.h"
+#include "text/vocab_table.h"
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
@@ -13,9 +13,9 @@ namespace quern {
 
 namespace {
 
-constexpr size_t kMaxTokens = 1U << 24;       // the largest published vocabularies have 2^18
-constexpr size_t kMaxTextBytes = 1U << 30;    // all texts together; offsets are 32 bits
-constexpr size_t kMaxTokenBytes = 1U << 16;   // one text; published ones stay below 1 KiB
+constexpr size_t kMaxTokens = 1U << 24;      // the largest published vocabularies have 2^18
+constexpr size_t kMaxTextBytes = 1U << 30;   // all texts together; offsets are 32 bits
+constexpr size_t kMaxTokenBytes = 1U << 16;  // one text; published ones stay below 1 KiB
 constexpr std::string_view kWhere = "tokenizer";
 
 uint64_t hash_text(std::string_view text) {
@@ -80,9 +80,9 @@ int parse_byte_token(std::string_view text) {
   return high < 0 || low < 0 ? -1 : high * 16 + low;
 }
 
-Result<TokenTable> TokenTable::create(const VocabSpec& spec) {
+Result<VocabTable> VocabTable::create(const VocabSpec& spec) {
   QUERN_TRY(check_counts(spec));
-  TokenTable table;
+  VocabTable table;
   QUERN_TRY(table.add_texts(spec));
   table.scores_ = spec.scores;
   table.types_ = spec.types;
@@ -92,14 +92,14 @@ Result<TokenTable> TokenTable::create(const VocabSpec& spec) {
   return table;
 }
 
-Status TokenTable::add_texts(const VocabSpec& spec) {
+Status VocabTable::add_texts(const VocabSpec& spec) {
   size_t n_bytes = 0;
   for (size_t i = 0; i < spec.tokens.size(); ++i) {
     if (spec.tokens[i].size() > kMaxTokenBytes) {
-      return fail({.where = std::string(kWhere),
-                   .what = fmt::format("the text of token {} has {} bytes", i,
-                                       spec.tokens[i].size()),
-                   .expected = fmt::format("at most {}", kMaxTokenBytes)});
+      return fail(
+          {.where = std::string(kWhere),
+           .what = fmt::format("the text of token {} has {} bytes", i, spec.tokens[i].size()),
+           .expected = fmt::format("at most {}", kMaxTokenBytes)});
     }
     n_bytes += spec.tokens[i].size();
   }
@@ -118,7 +118,7 @@ Status TokenTable::add_texts(const VocabSpec& spec) {
   return {};
 }
 
-Status TokenTable::index_texts() {
+Status VocabTable::index_texts() {
   slots_.assign(std::bit_ceil(2 * static_cast<size_t>(size()) + 1), {});
   const size_t mask = slots_.size() - 1;
   for (int32_t i = 0; i < static_cast<int32_t>(size()); ++i) {
@@ -142,7 +142,7 @@ Status TokenTable::index_texts() {
   return {};
 }
 
-Status TokenTable::index_byte_tokens() {
+Status VocabTable::index_byte_tokens() {
   byte_tokens_.fill(kNoToken);
   for (int32_t i = 0; i < static_cast<int32_t>(size()); ++i) {
     if (types_[static_cast<size_t>(i)] != TokenType::byte) {
@@ -150,17 +150,17 @@ Status TokenTable::index_byte_tokens() {
     }
     const int byte = parse_byte_token(text(TokenId{i}));
     if (byte < 0) {
-      return fail({.where = std::string(kWhere),
-                   .what = fmt::format("byte token {} has the text '{}'", i,
-                                       shown(text(TokenId{i}))),
-                   .expected = "<0x00> to <0xFF>"});
+      return fail(
+          {.where = std::string(kWhere),
+           .what = fmt::format("byte token {} has the text '{}'", i, shown(text(TokenId{i}))),
+           .expected = "<0x00> to <0xFF>"});
     }
     byte_tokens_[static_cast<size_t>(byte)] = TokenId{i};
   }
   return {};
 }
 
-TokenId TokenTable::find(std::string_view wanted) const {
+TokenId VocabTable::find(std::string_view wanted) const {
   if (wanted.empty()) {
     return kNoToken;
   }
@@ -175,7 +175,7 @@ TokenId TokenTable::find(std::string_view wanted) const {
   return kNoToken;
 }
 
-bool TokenTable::has_all_byte_tokens() const {
+bool VocabTable::has_all_byte_tokens() const {
   return std::ranges::find(byte_tokens_, kNoToken) == byte_tokens_.end();
 }
 
