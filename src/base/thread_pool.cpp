@@ -1,0 +1,115 @@
+#include "base/thread_pool.h"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+#include <algorithm>
+
+#include "base/system_info.h"
+
+namespace quern {
+namespace {
+
+// About 50 microseconds of pauses: longer than the gap between two ops of a step, shorter than
+// anyone notices.
+constexpr uint32_t kSpins = 4000;
+// When spinning alone has not helped, the core may be needed by the very thread that is waited for.
+constexpr uint32_t kPausesPerYield = 64;
+
+void pause_core() {
+#if defined(__x86_64__)
+  _mm_pause();
+#else
+  std::this_thread::yield();
+#endif
+}
+
+// Spins until done() holds, giving the core away now and then.
+template <typename Done>
+void spin_until(bool may_spin, Done done) {
+  uint32_t n_pauses = 0;
+  while (!done()) {
+    if (!may_spin || ++n_pauses > kSpins) {
+      std::this_thread::yield();
+    } else {
+      pause_core();
+    }
+  }
+}
+
+}  // namespace
+
+ThreadPool::ThreadPool(uint32_t n_threads)
+    : n_threads_(std::max(1U, n_threads)), n_spins_(n_threads_ <= available_cores() ? kSpins : 0) {
+  threads_.reserve(n_threads_ - 1);
+  for (uint32_t member = 1; member < n_threads_; ++member) {
+    threads_.emplace_back([this, member] { member_loop(member); });
+  }
+}
+
+ThreadPool::~ThreadPool() {
+  stopping_.store(true);
+  generation_.fetch_add(1);
+  generation_.notify_all();
+  for (std::thread& thread : threads_) {
+    thread.join();
+  }
+}
+
+void ThreadPool::run(FunctionRef<void(uint32_t)> task) {
+  if (n_threads_ == 1) {
+    task(0);
+    return;
+  }
+  task_ = &task;
+  n_running_.store(n_threads_ - 1, std::memory_order_relaxed);
+  generation_.fetch_add(
+      1);  // sequentially consistent: ordered against n_sleeping_ in wait_for_work
+  if (n_sleeping_.load() > 0) {
+    generation_.notify_all();
+  }
+  task(0);
+  spin_until(n_spins_ > 0, [this] { return n_running_.load(std::memory_order_acquire) == 0; });
+}
+
+void ThreadPool::barrier() {
+  if (n_threads_ == 1) {
+    return;
+  }
+  const uint32_t phase = barrier_phase_.load(std::memory_order_relaxed);
+  if (barrier_arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 == n_threads_) {
+    barrier_arrived_.store(0, std::memory_order_relaxed);
+    barrier_phase_.store(phase + 1, std::memory_order_release);
+    return;
+  }
+  spin_until(n_spins_ > 0, [&] { return barrier_phase_.load(std::memory_order_acquire) != phase; });
+}
+
+// Returns false when the pool is stopping.
+bool ThreadPool::wait_for_work(uint64_t seen) {
+  for (uint32_t spin = 0; spin < n_spins_ && generation_.load(std::memory_order_acquire) == seen;
+       ++spin) {
+    pause_core();
+    if (spin % kPausesPerYield == kPausesPerYield - 1) {
+      std::this_thread::yield();
+    }
+  }
+  if (generation_.load(std::memory_order_acquire) == seen) {
+    n_sleeping_.fetch_add(1);
+    generation_.wait(seen);
+    n_sleeping_.fetch_sub(1);
+  }
+  return !stopping_.load();
+}
+
+void ThreadPool::member_loop(uint32_t member) {
+  uint64_t seen = 0;
+  while (wait_for_work(seen)) {
+    ++seen;
+    (*task_)(member);
+    n_running_.fetch_sub(1, std::memory_order_release);
+  }
+}
+
+}  // namespace quern

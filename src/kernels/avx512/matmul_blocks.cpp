@@ -1,0 +1,37 @@
+// The formats of 32-column blocks.
+#include "kernels/avx512/matmul_codes.h"
+#include "kernels/avx512/tables.h"
+
+namespace quern::avx512 {
+
+void matmul_q4_0(const MatmulArgs& args) {
+  matmul_codes<FormatQ40>(args);
+}
+void matmul_q4_1(const MatmulArgs& args) {
+  matmul_codes<FormatQ41>(args);
+}
+void matmul_q5_0(const MatmulArgs& args) {
+  matmul_codes<FormatQ50>(args);
+}
+void matmul_q5_1(const MatmulArgs& args) {
+  matmul_codes<FormatQ51>(args);
+}
+void matmul_q8_0(const MatmulArgs& args) {
+  matmul_codes<FormatQ80>(args);
+}
+void matmul_iq4_nl(const MatmulArgs& args) {
+  matmul_codes<FormatIq4Nl>(args);
+}
+void matmul_mxfp4(const MatmulArgs& args) {
+  matmul_codes<FormatMxfp4>(args);
+}
+
+// For the widest need, 16-column scales with minima; see carve_scratch().
+size_t matmul_scratch_bytes(uint32_t n_columns) {
+  const auto tiles = static_cast<size_t>(tiles_at_once(static_cast<int>(n_columns)));
+  const size_t tables = round_up_64(size_t{n_columns} / 16 * kTileTokens * 4);
+  const size_t scales = round_up_64(size_t{n_columns} / 16 * kPairRows * 4) * tiles;
+  return 2 * tables + 2 * scales + size_t{n_columns} * kPairRows * tiles;
+}
+
+}  // namespace quern::avx512

@@ -1,0 +1,135 @@
+// Matmul of packed plain weights with f32 activations: per row and token one chain of fused
+// multiply-adds in column order, whatever the batch. Lanes are rows.
+#include <immintrin.h>
+
+#include "kernels/avx512/tables.h"
+
+namespace quern::avx512 {
+namespace {
+
+constexpr int kLanes = 16;
+constexpr int kTileRows = 2 * kLanes;
+
+struct WeightF32 {
+  static constexpr size_t kBytes = 4;
+  static __m512 load(const std::byte* p) { return _mm512_loadu_ps(p); }
+};
+struct WeightF16 {
+  static constexpr size_t kBytes = 2;
+  static __m512 load(const std::byte* p) {
+    return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+  }
+};
+struct WeightBf16 {
+  static constexpr size_t kBytes = 2;
+  static __m512 load(const std::byte* p) {
+    const __m512i wide =
+        _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+    return _mm512_castsi512_ps(_mm512_slli_epi32(wide, 16));
+  }
+};
+
+void store(const MatmulArgs& args, size_t token, uint32_t row, __m512 value) {
+  const uint32_t left = args.n_rows > row ? args.n_rows - row : 0;
+  const auto mask = static_cast<__mmask16>(left >= kLanes ? 0xFFFF : (1U << left) - 1);
+  if (args.bias != nullptr) {
+    value = _mm512_add_ps(value, _mm512_maskz_loadu_ps(mask, args.bias + row));
+  }
+  _mm512_mask_storeu_ps(args.out + token * args.out_stride + row, mask, value);
+}
+
+// kTiles tiles of two panels for one group of T tokens.
+template <class W, int kTiles, int T>
+void group(const MatmulArgs& args, uint32_t tile, size_t token) {
+  const size_t n_columns = args.n_columns;
+  const size_t panel_bytes = n_columns * kLanes * W::kBytes;
+  const std::byte* weights = args.weights + size_t{tile} * 2 * panel_bytes;
+  const float* x = args.x.floats + token * n_columns;
+  __m512 acc[2 * kTiles][T];
+  for (auto& panel : acc) {
+    for (__m512& a : panel) {
+      a = _mm512_setzero_ps();
+    }
+  }
+  for (size_t k = 0; k < n_columns; ++k) {
+    for (int p = 0; p < 2 * kTiles; ++p) {
+      const __m512 w =
+          W::load(weights + static_cast<size_t>(p) * panel_bytes + k * kLanes * W::kBytes);
+      for (int t = 0; t < T; ++t) {
+        acc[p][t] =
+            _mm512_fmadd_ps(w, _mm512_set1_ps(x[k * T + static_cast<size_t>(t)]), acc[p][t]);
+      }
+    }
+  }
+  for (int p = 0; p < 2 * kTiles; ++p) {
+    for (int t = 0; t < T; ++t) {
+      store(args, token + static_cast<size_t>(t),
+            tile * kTileRows + static_cast<uint32_t>(p) * kLanes, acc[p][t]);
+    }
+  }
+}
+
+// Few tokens leave registers free: two tiles at once keep enough chains in flight.
+template <class W, int T>
+void tiles(const MatmulArgs& args, size_t token) {
+  constexpr uint32_t kTiles = T <= 3 ? 2 : 1;
+  uint32_t tile = args.first_tile;
+  for (; tile + kTiles <= args.last_tile; tile += kTiles) {
+    group<W, kTiles, T>(args, tile, token);
+  }
+  for (; tile < args.last_tile; ++tile) {
+    group<W, 1, T>(args, tile, token);
+  }
+}
+
+template <class W>
+void rest(const MatmulArgs& args, size_t token) {
+  switch (args.n_tokens - token) {
+    case 1:
+      return tiles<W, 1>(args, token);
+    case 2:
+      return tiles<W, 2>(args, token);
+    case 3:
+      return tiles<W, 3>(args, token);
+    case 4:
+      return tiles<W, 4>(args, token);
+    case 5:
+      return tiles<W, 5>(args, token);
+    default:
+      return;
+  }
+}
+
+// Tiles outside, tokens inside, so that a tile of weights is read from memory once and then from
+// the cache.
+template <class W>
+void matmul(const MatmulArgs& args) {
+  if (args.n_tokens < kTileTokens) {
+    rest<W>(args, 0);
+    return;
+  }
+  MatmulArgs one = args;
+  for (uint32_t tile = args.first_tile; tile < args.last_tile; ++tile) {
+    one.first_tile = tile;
+    one.last_tile = tile + 1;
+    size_t token = 0;
+    for (; token + kTileTokens <= args.n_tokens; token += kTileTokens) {
+      tiles<W, kTileTokens>(one, token);
+    }
+    rest<W>(one, token);
+  }
+}
+
+}  // namespace
+
+void matmul_f32(const MatmulArgs& args) {
+  matmul<WeightF32>(args);
+}
+void matmul_f16(const MatmulArgs& args) {
+  matmul<WeightF16>(args);
+}
+void matmul_bf16(const MatmulArgs& args) {
+  matmul<WeightBf16>(args);
+}
+
+}  // namespace quern::avx512

@@ -1,0 +1,26 @@
+// The formats of 256-column super-blocks.
+#include "kernels/avx512/matmul_codes.h"
+#include "kernels/avx512/tables.h"
+
+namespace quern::avx512 {
+
+void matmul_q2_k(const MatmulArgs& args) {
+  matmul_codes<FormatQ2K>(args);
+}
+void matmul_q3_k(const MatmulArgs& args) {
+  matmul_codes<FormatQ3K>(args);
+}
+void matmul_q4_k(const MatmulArgs& args) {
+  matmul_codes<FormatQ4K>(args);
+}
+void matmul_q5_k(const MatmulArgs& args) {
+  matmul_codes<FormatQ5K>(args);
+}
+void matmul_q6_k(const MatmulArgs& args) {
+  matmul_codes<FormatQ6K>(args);
+}
+void matmul_iq4_xs(const MatmulArgs& args) {
+  matmul_codes<FormatIq4Xs>(args);
+}
+
+}  // namespace quern::avx512

@@ -1,0 +1,106 @@
+// Every instruction set's matmul against the scalar specification, and against itself at other
+// batch sizes.
+#include <gtest/gtest.h>
+
+#include <cstring>
+
+#include "kernels/pack.h"
+#include "support/golden.h"
+#include "support/matrix.h"
+
+namespace quern {
+namespace {
+
+std::string dtype_name(const testing::TestParamInfo<DType>& param) {
+  return std::string(name(param.param));
+}
+
+class Matmul : public testing::TestWithParam<DType> {};
+
+// Rows that do not fill a tile, a single row, and more tokens than a group.
+TEST_P(Matmul, AgreesWithTheScalarSpecificationAtOddShapes) {
+  const DType dtype = GetParam();
+  const KernelTable& scalar = scalar_kernels();
+  for (const KernelTable* table : test::runnable_tables()) {
+    for (const uint32_t n_rows : {1U, 17U, 33U, 70U}) {
+      for (const uint32_t n_tokens : {1U, 5U, 8U, 13U}) {
+        const test::MatmulCase shape{
+            .dtype = dtype, .n_rows = n_rows, .n_columns = 768, .n_tokens = n_tokens};
+        const auto weights = test::random_weights(dtype, n_rows, shape.n_columns);
+        const auto x = test::random_floats(size_t{n_tokens} * shape.n_columns, 3);
+        const auto bias = test::random_floats(n_rows, 4);
+        const auto want = test::run_matmul(
+            scalar, shape, test::pack(scalar, dtype, n_rows, 768, weights), x, bias.data());
+        const auto got = test::run_matmul(
+            *table, shape, test::pack(*table, dtype, n_rows, 768, weights), x, bias.data());
+        // Both see the same integers; only the order of f32 roundings differs.
+        EXPECT_LT(test::nmse(got, want), 1e-11) << table->isa << " " << n_rows << " x " << n_tokens;
+      }
+    }
+  }
+}
+
+TEST_P(Matmul, GivesATokenTheSameBitsInEveryBatch) {
+  const DType dtype = GetParam();
+  constexpr uint32_t kRows = 70;
+  constexpr uint32_t kColumns = 512;
+  constexpr uint32_t kTokens = 20;
+  const auto weights = test::random_weights(dtype, kRows, kColumns);
+  const auto x = test::random_floats(size_t{kTokens} * kColumns, 5);
+  for (const KernelTable* table : test::runnable_tables()) {
+    const auto packed = test::pack(*table, dtype, kRows, kColumns, weights);
+    std::vector<float> alone;
+    for (uint32_t t = 0; t < kTokens; ++t) {
+      const std::vector<float> one(x.begin() + t * kColumns, x.begin() + (t + 1) * kColumns);
+      const auto row = test::run_matmul(*table, {dtype, kRows, kColumns, 1}, packed, one);
+      alone.insert(alone.end(), row.begin(), row.end());
+    }
+    for (uint32_t n = 2; n <= kTokens; ++n) {
+      const std::vector<float> part(x.begin(), x.begin() + n * kColumns);
+      const auto together = test::run_matmul(*table, {dtype, kRows, kColumns, n}, packed, part);
+      EXPECT_EQ(std::memcmp(together.data(), alone.data(), together.size() * sizeof(float)), 0)
+          << table->isa << " with " << n << " tokens";
+    }
+  }
+}
+
+TEST_P(Matmul, PackingLosesNothing) {
+  const DType dtype = GetParam();
+  const auto weights = test::random_weights(dtype, 40, 512);
+  const size_t bytes = *row_bytes(dtype, 512);
+  for (const KernelTable* table : test::runnable_tables()) {
+    const auto packed = test::pack(*table, dtype, 40, 512, weights);
+    std::vector<std::byte> row(bytes);
+    for (uint32_t r = 0; r < 40; ++r) {
+      const uint32_t in_panel = r % table->panel_rows;
+      extract_row({.dtype = dtype,
+                   .panel_rows = table->panel_rows,
+                   .n_columns = 512,
+                   .row = in_panel,
+                   .panel = packed.data + (r - in_panel) * bytes,
+                   .out = row.data()});
+      EXPECT_EQ(std::memcmp(row.data(), weights.data() + r * bytes, bytes), 0)
+          << table->isa << " row " << r;
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(EveryType, Matmul, testing::ValuesIn(test::kernel_dtypes()), dtype_name);
+
+TEST(Prepare, ANotANumberOrAnInfinityReachesTheOutput) {
+  for (const KernelTable* table : test::runnable_tables()) {
+    for (const float bad :
+         {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
+      const auto packed =
+          test::pack(*table, DType::q8_0, 3, 64, test::random_weights(DType::q8_0, 3, 64));
+      auto x = test::random_floats(64, 9);
+      x[40] = bad;
+      for (const float y : test::run_matmul(*table, {DType::q8_0, 3, 64, 1}, packed, x)) {
+        EXPECT_FALSE(std::isfinite(y)) << table->isa;
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace quern
