@@ -1,5 +1,6 @@
 #include "text/spm.h"
 
+#include <array>
 #include <string>
 
 #include "text/spm_merger.h"
@@ -18,7 +19,12 @@ class SpmModel final : public WordModel {
     }
   }
 
-  void encode(std::string_view text, Context context, std::vector<TokenId>& out) const override;
+  void encode(std::string_view text, Context context, std::vector<TokenId>& out) const override {
+    const Stretch stretch{.text = text, .context = context};
+    encode_stretches(text, {&stretch, 1}, out);
+  }
+  void encode_stretches(std::string_view whole, std::span<const Stretch> stretches,
+                        std::vector<TokenId>& out) const override;
 
  private:
   struct Call {
@@ -31,6 +37,7 @@ class SpmModel final : public WordModel {
   TokenId id_of_byte(uint8_t byte) const;
   size_t word_end(std::string_view text, size_t begin) const;
   size_t space_at(std::string_view text, size_t at) const;
+  void encode_stretch(const Stretch& stretch, Call& call) const;
   void encode_word(std::string_view word, bool prefix, Call& call) const;
 
   SpmMerges merges_;
@@ -104,21 +111,33 @@ void SpmModel::encode_word(std::string_view word, bool prefix, Call& call) const
   });
 }
 
-void SpmModel::encode(std::string_view text, Context context, std::vector<TokenId>& out) const {
-  Call call{SpmMerger(merges_, text.size()), WordCache(text), {}, out};
-  bool prefix = options_.add_space_prefix && (context.at_text_start || context.after_special);
+void SpmModel::encode_stretch(const Stretch& stretch, Call& call) const {
+  const std::string_view text = stretch.text;
+  bool prefix =
+      options_.add_space_prefix && (stretch.context.at_text_start || stretch.context.after_special);
   for (size_t begin = 0; begin < text.size();) {
     const size_t end = word_end(text, begin);
-    const WordCache::Word word{begin, end - begin};
+    const std::string_view word = text.substr(begin, end - begin);
     if (prefix) {
-      encode_word(text.substr(begin, end - begin), true, call);
-    } else if (!call.cache.reuse(word, out)) {
-      const size_t n_before = out.size();
-      encode_word(text.substr(begin, end - begin), false, call);
-      call.cache.add(word, n_before, out.size() - n_before);
+      encode_word(word, true, call);
+    } else if (!call.cache.reuse(word, call.out)) {
+      const size_t n_before = call.out.size();
+      encode_word(word, false, call);
+      call.cache.add(word, n_before, call.out.size() - n_before);
     }
     prefix = false;
     begin = end;
+  }
+}
+
+void SpmModel::encode_stretches(std::string_view whole, std::span<const Stretch> stretches,
+                                std::vector<TokenId>& out) const {
+  Call call{SpmMerger(merges_, whole.size()), WordCache(whole.size()), {}, out};
+  for (const Stretch& stretch : stretches) {
+    encode_stretch(stretch, call);
+    if (stretch.next != kNoToken) {
+      out.push_back(stretch.next);
+    }
   }
 }
 

@@ -11,6 +11,7 @@ namespace {
 
 // Words up to this many characters use the heap: it stays in the L1 cache (2^11 x 8 bytes).
 constexpr size_t kMaxHeapSymbols = 2048;
+constexpr size_t kMaxReserved = 1U << 24;   // symbols; longer words are no ordinary text
 constexpr size_t kMaxMemoSlots = 1U << 14;  // 192 KiB: the common pairs, within the L2 cache
 constexpr size_t kBytesPerMemoSlot = 16;    // a short text is not worth a large table
 
@@ -110,12 +111,14 @@ bool SpmMerger::BucketQueue::pop(uint32_t& rank, uint32_t& at) {
 
 void SpmMerger::split(std::string_view word) {
   symbols_.clear();
+  // Growing by doubling would touch twice the memory, which is most of the cost of a long word.
+  symbols_.reserve(std::min(word.size(), kMaxReserved));
   for (uint32_t at = 0; at < word.size();) {
     const uint32_t n_bytes = decode_utf8(word.substr(at)).n_bytes;
     const int32_t id = static_cast<int8_t>(word[at]) >= 0 ? merges_.find_ascii(word[at])
                                                           : merges_.find(word.substr(at, n_bytes));
     const auto index = static_cast<uint32_t>(symbols_.size());
-    symbols_.push_back({at, n_bytes, index == 0 ? kEnd : index - 1, index + 1, id, -1});
+    symbols_.push_back({at, index == 0 ? kEnd : index - 1, index + 1, id, -1});
     at += n_bytes;
   }
   symbols_.back().next = kEnd;
@@ -127,7 +130,9 @@ int32_t SpmMerger::pair(std::string_view word, uint32_t left) {
     return -1;
   }
   const Symbol& b = symbols_[a.next];
-  const auto look_up = [&] { return merges_.find(word.substr(a.begin, a.n_bytes + b.n_bytes)); };
+  const auto look_up = [&] {
+    return merges_.find(word.substr(a.begin, end_of(word, b) - a.begin));
+  };
   if (a.id < 0 || b.id < 0) {
     return look_up();
   }
@@ -167,7 +172,6 @@ void SpmMerger::drain(std::string_view word, Queue& queue) {
       continue;
     }
     Symbol& right = symbols_[left.next];
-    left.n_bytes += right.n_bytes;
     left.id = left.pair_id;
     left.next = right.next;
     right.pair_id = -1;
@@ -182,7 +186,6 @@ void SpmMerger::drain(std::string_view word, Queue& queue) {
 }
 
 void SpmMerger::run(std::string_view word) {
-  symbols_.clear();
   if (word.empty()) {
     return;
   }

@@ -64,12 +64,9 @@ class SpmMerger {
   template <typename Emit>
   void merge(std::string_view word, Emit emit) {
     run(word);
-    for (uint32_t i = 0; i < kEnd; i = symbols_[i].next) {
+    for (uint32_t i = word.empty() ? kEnd : 0; i != kEnd; i = symbols_[i].next) {
       const Symbol& symbol = symbols_[i];
-      emit(Piece{word.substr(symbol.begin, symbol.n_bytes), symbol.id});
-      if (symbol.next == kEnd) {
-        break;
-      }
+      emit(Piece{word.substr(symbol.begin, end_of(word, symbol) - symbol.begin), symbol.id});
     }
   }
 
@@ -78,7 +75,6 @@ class SpmMerger {
 
   struct Symbol {
     uint32_t begin;
-    uint32_t n_bytes;
     uint32_t prev;
     uint32_t next;
     int32_t id;
@@ -125,6 +121,9 @@ class SpmMerger {
     int32_t merged = -1;
   };
 
+  size_t end_of(std::string_view word, const Symbol& symbol) const {
+    return symbol.next == kEnd ? word.size() : symbols_[symbol.next].begin;
+  }
   void run(std::string_view word);
   void split(std::string_view word);
   int32_t pair(std::string_view word, uint32_t left);

@@ -1,45 +1,10 @@
 #include "text/token_bytes.h"
 
-#include <utility>
-
-#include "text/utf8.h"
+#include "text/bpe.h"
 
 namespace quern {
 
 namespace {
-
-// GPT-2's table (Radford et al., 2019, encoder.py): printable Latin-1 characters stand for
-// themselves; the other 68 bytes, in order, are U+0100 to U+0143. -1: no byte.
-int byte_of(char32_t c) {
-  const bool printable =
-      (c >= 0x21 && c <= 0x7E) || (c >= 0xA1 && c <= 0xAC) || (c >= 0xAE && c <= 0xFF);
-  if (printable) {
-    return static_cast<int>(c);
-  }
-  if (c >= 0x100 && c <= 0x120) {
-    return static_cast<int>(c) - 0x100;  // 0x00 to 0x20
-  }
-  if (c >= 0x121 && c <= 0x142) {
-    return static_cast<int>(c) - 0x121 + 0x7F;  // 0x7F to 0xA0
-  }
-  return c == 0x143 ? 0xAD : -1;
-}
-
-// A text with a character outside the table was added by hand, and stands for itself.
-void append_byte_level(std::string_view text, std::string& out) {
-  const size_t n_before = out.size();
-  for (std::string_view rest = text; !rest.empty();) {
-    const Utf8Char c = decode_utf8(rest);
-    const int byte = c.valid ? byte_of(c.code) : -1;
-    if (byte < 0) {
-      out.resize(n_before);
-      out += text;
-      return;
-    }
-    out.push_back(static_cast<char>(byte));
-    rest.remove_prefix(c.n_bytes);
-  }
-}
 
 void append_unmarked(std::string_view text, std::string& out) {
   for (size_t at = 0; at < text.size();) {
@@ -55,7 +20,7 @@ void append_unmarked(std::string_view text, std::string& out) {
 void append_normal(std::string_view text, TokenSpelling spelling, std::string& out) {
   switch (spelling) {
     case TokenSpelling::byte_level:
-      append_byte_level(text, out);
+      out += decode_byte_level(text);
       break;
     case TokenSpelling::space_mark:
       append_unmarked(text, out);

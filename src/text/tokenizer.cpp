@@ -12,8 +12,8 @@
 #include "text/special_tokens.h"
 #include "text/spm.h"
 #include "text/token_bytes.h"
-#include "text/vocab_table.h"
 #include "text/unigram.h"
+#include "text/vocab_table.h"
 #include "text/wordpiece.h"
 
 namespace quern {
@@ -90,20 +90,16 @@ Result<std::vector<TokenId>> VocabTokenizer::encode(std::string_view text,
   if (options.add_special && parts_.rules.add_bos) {
     ids.push_back(*special.bos);
   }
-  size_t done = 0;
+  std::vector<WordModel::Stretch> stretches;
   WordModel::Context context{.at_text_start = true, .after_special = false};
-  const auto encode_until = [&](size_t end) {
-    if (end > done) {
-      parts_.words->encode(text.substr(done, end - done), context, ids);
-    }
-  };
+  size_t done = 0;
   for (const AddedTokens::Match& match : parts_.added.find(text, options.parse_special)) {
-    encode_until(match.begin);
-    ids.push_back(match.id);
+    stretches.push_back({text.substr(done, match.begin - done), context, match.id});
     done = match.end;
     context = {.at_text_start = false, .after_special = true};
   }
-  encode_until(text.size());
+  stretches.push_back({text.substr(done), context, kNoToken});
+  parts_.words->encode_stretches(text, stretches, ids);
   if (options.add_special && parts_.rules.add_eos) {
     ids.push_back(parts_.rules.kind == TokenizerKind::wordpiece ? *special.sep : *special.eos);
   }

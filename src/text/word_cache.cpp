@@ -14,19 +14,17 @@ constexpr size_t kBytesPerEntry = 16;     // a text has at most about one new wo
 constexpr size_t kMaxWordBytes = 64;      // longer words hardly repeat
 }  // namespace
 
-WordCache::WordCache(std::string_view text)
-    : text_(text),
-      entries_(std::clamp<size_t>(std::bit_ceil(text.size() / kBytesPerEntry), 16, kMaxEntries)) {}
+WordCache::WordCache(size_t n_text_bytes)
+    : entries_(std::clamp<size_t>(std::bit_ceil(n_text_bytes / kBytesPerEntry), 16, kMaxEntries)) {}
 
-bool WordCache::reuse(Word word, std::vector<TokenId>& out) {
-  if (word.n_bytes > kMaxWordBytes) {
+bool WordCache::reuse(std::string_view word, std::vector<TokenId>& out) {
+  if (word.size() > kMaxWordBytes) {
     return false;
   }
-  const std::string_view bytes = text_.substr(word.begin, word.n_bytes);
-  slot_ = XXH3_64bits(bytes.data(), bytes.size()) & (entries_.size() - 2);
+  slot_ = XXH3_64bits(word.data(), word.size()) & (entries_.size() - 2);
   for (const size_t slot : {slot_, slot_ + 1}) {
     const Entry& entry = entries_[slot];
-    if (entry.n_bytes == word.n_bytes && text_.substr(entry.begin, entry.n_bytes) == bytes) {
+    if (entry.n_bytes == word.size() && std::string_view(entry.text, entry.n_bytes) == word) {
       const size_t n_before = out.size();
       out.resize(n_before + entry.n_ids);
       std::copy_n(out.data() + entry.first_id, entry.n_ids, out.data() + n_before);
@@ -36,11 +34,11 @@ bool WordCache::reuse(Word word, std::vector<TokenId>& out) {
   return false;
 }
 
-void WordCache::add(Word word, size_t first_id, size_t n_ids) {
-  if (word.n_bytes <= kMaxWordBytes) {
+void WordCache::add(std::string_view word, size_t first_id, size_t n_ids) {
+  if (word.size() <= kMaxWordBytes) {
     entries_[slot_ + 1] = entries_[slot_];
-    entries_[slot_] = {word.begin, first_id, static_cast<uint32_t>(word.n_bytes),
-                       static_cast<uint32_t>(n_ids)};
+    entries_[slot_] = {word.data(), static_cast<uint32_t>(word.size()),
+                       static_cast<uint32_t>(n_ids), first_id};
   }
 }
 

@@ -13,28 +13,23 @@ namespace quern {
 
 class WordCache {
  public:
-  struct Word {
-    size_t begin = 0;
-    size_t n_bytes = 0;
-  };
+  // `n_text_bytes`: of the whole text, which sizes the memory.
+  explicit WordCache(size_t n_text_bytes);
 
-  explicit WordCache(std::string_view text);
-
-  // If `word` came before, appends its ids to `out` again. Must be followed by add() with the same
-  // word otherwise.
-  bool reuse(Word word, std::vector<TokenId>& out);
+  // If `word`, which lies in the text, came before, appends its ids to `out` again. Otherwise add()
+  // must follow with the same word.
+  bool reuse(std::string_view word, std::vector<TokenId>& out);
   // Says which of the ids written to `out` the word just looked for became.
-  void add(Word word, size_t first_id, size_t n_ids);
+  void add(std::string_view word, size_t first_id, size_t n_ids);
 
  private:
   struct Entry {
-    uint64_t begin = 0;
-    uint64_t first_id = 0;
+    const char* text = nullptr;
     uint32_t n_bytes = 0;  // 0: empty
     uint32_t n_ids = 0;
+    uint64_t first_id = 0;
   };
 
-  std::string_view text_;
   std::vector<Entry> entries_;  // sets of two; a new word displaces the older of its set
   size_t slot_ = 0;
 };

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "text/byte_trie.h"
+#include "text/unicode.h"
 #include "text/utf8.h"
 
 namespace quern {
@@ -123,7 +124,7 @@ void WordPieceModel::add_clean(char32_t c, Call& call) const {
     c = c < 0x80 ? c + (c >= 'A' && c <= 'Z' ? 32 : 0)
                  : static_cast<char32_t>(utf8proc_tolower(static_cast<utf8proc_int32_t>(c)));
   }
-  append_utf8(call.word, c);
+  append_utf8(static_cast<uint32_t>(c), call.word);
   if (alone) {
     end_word(call);
   }
