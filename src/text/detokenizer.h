@@ -19,9 +19,9 @@
 namespace quern {
 
 struct DetokenizerOptions {
-  std::vector<std::string> stop;  // empty strings are ignored
-  bool skip_special = true;       // leave control tokens out
-  bool at_text_start = false;     // drop the leading space that the tokenizer's kind adds
+  std::vector<std::string> stop = {};  // empty strings are ignored
+  bool skip_special = true;            // leave control tokens out
+  bool at_text_start = false;          // drop the leading space that the tokenizer's kind adds
 };
 
 class Detokenizer {

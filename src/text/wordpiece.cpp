@@ -28,7 +28,7 @@ bool is_cjk(char32_t c) {
 }
 
 Role role_in_ascii(char32_t c) {
-  if (c == ' ' || (c >= '\t' && c <= '\r')) {
+  if (c == ' ' || c == '\t' || c == '\n' || c == '\r') {
     return Role::space;
   }
   if (c < ' ' || c == 0x7F) {
@@ -51,8 +51,7 @@ Role role_of(char32_t c) {
     case UTF8PROC_CATEGORY_ZL:
     case UTF8PROC_CATEGORY_ZP:
       return Role::space;
-    case UTF8PROC_CATEGORY_CC:
-      return c == 0x85 ? Role::space : Role::drop;
+    case UTF8PROC_CATEGORY_CC:  // NEL too: the reference's white space is Z and tab, LF, CR
     case UTF8PROC_CATEGORY_CF:
     case UTF8PROC_CATEGORY_CS:
     case UTF8PROC_CATEGORY_CO:
