@@ -13,4 +13,8 @@ using Action = std::function<int()>;
 // Adds a subcommand to `app`; its callback stores what to do in `action`.
 using Register = void (*)(CLI::App& app, Action& action);
 
+// In the order in which --help lists them; main.cpp has the same list.
+void register_list(CLI::App& app, Action& action);
+void register_show(CLI::App& app, Action& action);
+
 }  // namespace quern::app

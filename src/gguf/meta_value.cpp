@@ -64,6 +64,20 @@ int64_t sign_extended(MetaType type, uint64_t bits) {
   }
 }
 
+// The numbers of an array; nullopt when one does not fit.
+template <typename T>
+std::optional<std::vector<int64_t>> widened(ByteSpan bytes) {
+  std::vector<int64_t> values(bytes.size() / sizeof(T));
+  for (size_t i = 0; i < values.size(); ++i) {
+    const T value = load_le<T>(bytes.data() + i * sizeof(T));
+    if (!std::in_range<int64_t>(value)) {
+      return std::nullopt;
+    }
+    values[i] = static_cast<int64_t>(value);
+  }
+  return values;
+}
+
 template <typename Span>
 Span moved(Span view, ByteSpan from, ByteSpan to) {
   if (view.empty()) {
@@ -148,6 +162,11 @@ uint64_t MetaValue::n_elements() const {
     return strings->size();
   }
   return std::get<std::vector<MetaValue>>(data_).size();
+}
+
+uint64_t MetaValue::bits() const {
+  QUERN_CHECK(meta_type_bytes(type_) != 0);
+  return std::get<uint64_t>(data_);
 }
 
 std::optional<uint64_t> MetaValue::as_u64() const {
@@ -247,18 +266,25 @@ std::optional<std::vector<int64_t>> MetaValue::as_i64s() const {
   if (!is_array() || (!is_integer(element_type_) && element_type_ != MetaType::boolean)) {
     return std::nullopt;
   }
-  std::vector<int64_t> values(n_elements());
-  for (size_t i = 0; i < values.size(); ++i) {
-    const MetaValue value = element(i);
-    const auto integer = element_type_ == MetaType::boolean
-                             ? std::optional<int64_t>(*value.as_bool() ? 1 : 0)
-                             : value.as_i64();
-    if (!integer) {
-      return std::nullopt;
-    }
-    values[i] = *integer;
+  const ByteSpan bytes = std::get<ByteSpan>(data_);
+  switch (element_type_) {
+    case MetaType::i8:
+      return widened<int8_t>(bytes);
+    case MetaType::u16:
+      return widened<uint16_t>(bytes);
+    case MetaType::i16:
+      return widened<int16_t>(bytes);
+    case MetaType::u32:
+      return widened<uint32_t>(bytes);
+    case MetaType::i32:
+      return widened<int32_t>(bytes);
+    case MetaType::u64:
+      return widened<uint64_t>(bytes);
+    case MetaType::i64:
+      return widened<int64_t>(bytes);
+    default:
+      return widened<uint8_t>(bytes);
   }
-  return values;
 }
 
 MetaValue MetaValue::element(uint64_t i) const {

@@ -71,6 +71,9 @@ class MetaValue {
   MetaType element_type() const { return element_type_; }
   uint64_t n_elements() const;
 
+  // The bytes of a number or bool, in the low ones of 8.
+  uint64_t bits() const;
+
   // The scalar where it has a fitting type: any integer type whose value fits; any number for f64.
   std::optional<uint64_t> as_u64() const;
   std::optional<int64_t> as_i64() const;

@@ -1,0 +1,13 @@
+// The places on this machine, from the environment; the only reader of these variables.
+#pragma once
+
+#include "engine/discovery.h"
+
+namespace quern::app {
+
+// HOME, QUERN_MODELS (the model store; default ~/.quern/models), OLLAMA_MODELS, HF_HUB_CACHE,
+// HF_HOME, LLAMA_CACHE, XDG_CACHE_HOME. `folders` are those that the user named on the command
+// line.
+HostPaths host_paths(const std::vector<std::string>& folders = {});
+
+}  // namespace quern::app

@@ -1,0 +1,108 @@
+// quern list: every model found on this machine.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <memory>
+
+#include <nlohmann/json.hpp>
+
+#include "commands.h"
+#include "gguf/meta_value.h"
+#include "host.h"
+#include "report.h"
+
+namespace quern::app {
+namespace {
+
+struct Options {
+  bool json = false;
+  std::vector<std::string> folders;
+};
+
+struct Row {
+  FoundModel model;
+  ModelSummary summary;
+};
+
+std::vector<Row> rows_of(const Options& options) {
+  std::vector<Row> rows;
+  for (FoundModel& model : list_models(host_paths(options.folders))) {
+    ModelSummary summary;
+    if (model.error.empty()) {
+      summary = summarise(model.path);
+    } else {
+      summary.error = model.error;
+    }
+    rows.push_back({.model = std::move(model), .summary = std::move(summary)});
+  }
+  return rows;
+}
+
+void print_json(const std::vector<Row>& rows) {
+  nlohmann::ordered_json list = nlohmann::ordered_json::array();
+  for (const auto& [model, summary] : rows) {
+    nlohmann::ordered_json entry = {{"name", model.name},
+                                    {"path", model.path.string()},
+                                    {"size", summary.n_bytes},
+                                    {"architecture", summary.architecture},
+                                    {"quantisation", summary.quantisation},
+                                    {"parameters", summary.n_parameters},
+                                    {"kind", name(summary.kind)},
+                                    {"source", name(model.source)}};
+    if (!summary.error.empty()) {
+      entry["error"] = summary.error;
+    }
+    list.push_back(std::move(entry));
+  }
+  // File names need not be UTF-8.
+  fmt::print("{}\n", list.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
+}
+
+void print_table(const std::vector<Row>& rows) {
+  size_t width = 4;
+  for (const Row& row : rows) {
+    width = std::max(width, printable(row.model.name, 60).size());
+  }
+  fmt::print("{:<{}}  {:>8}  {:<10}  {:<12}  {:<12}  PATH\n", "NAME", width, "SIZE", "QUANT",
+             "ARCH", "SOURCE");
+  for (const auto& [model, summary] : rows) {
+    const std::string label = printable(model.name, 60);
+    if (!summary.error.empty()) {
+      fmt::print("{:<{}}  {:>8}  {}\n", label, width, human_bytes(summary.n_bytes), summary.error);
+      continue;
+    }
+    const std::string kind = summary.kind == ModelFileKind::model
+                                 ? std::string()
+                                 : fmt::format("  ({})", name(summary.kind));
+    fmt::print("{:<{}}  {:>8}  {:<10}  {:<12}  {:<12}  {}{}\n", label, width,
+               human_bytes(summary.n_bytes), summary.quantisation, summary.architecture,
+               name(model.source), model.path.string(), kind);
+  }
+}
+
+int list(const Options& options) {
+  const std::vector<Row> rows = rows_of(options);
+  if (options.json) {
+    print_json(rows);
+  } else if (rows.empty()) {
+    fmt::print(stderr, "quern: no models found; put .gguf files into {}\n",
+               host_paths().model_store.string());
+  } else {
+    print_table(rows);
+  }
+  return 0;
+}
+
+}  // namespace
+
+void register_list(CLI::App& app, Action& action) {
+  const auto options = std::make_shared<Options>();  // lives as long as the flags bound to it
+  CLI::App* command = app.add_subcommand("list", "List the models on this machine");
+  command->add_flag("--json", options->json, "Print JSON");
+  command->add_option("--models", options->folders, "A further folder to look in")
+      ->type_name("DIR");
+  command->callback([options, &action] { action = [options] { return list(*options); }; });
+}
+
+}  // namespace quern::app
