@@ -52,6 +52,10 @@ struct VocabSpec {
   SpecialTokens special;
   std::optional<bool> add_bos, add_eos, add_sep, add_space_prefix, remove_extra_whitespaces,
       escape_whitespaces;
+  // WordPiece's normaliser; both on unless the file says otherwise.
+  std::optional<bool> lowercase, strip_accents;
+  // Tokens that swallow the white space before or after them in a text.
+  std::vector<TokenId> lstrip, rstrip;
   std::string_view chat_template;  // only to tell kinds of end token apart; may be empty
 };
 

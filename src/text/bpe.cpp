@@ -1,0 +1,324 @@
+#include "text/bpe.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <bit>
+#include <limits>
+
+#include "text/bpe_merge.h"
+#include "text/bpe_tables.h"
+#include "text/pretokenizer.h"
+#include "text/unicode.h"
+
+namespace quern {
+namespace {
+
+constexpr std::string_view kEscapedSpace = "\u2581";
+
+// What a model consists of once its file was read.
+struct BpeParts {
+  const PreTokenizer* pre;
+  TokenTable tokens;
+  MergeTable merges;
+  std::array<TokenId, 256> byte_ids{};   // the token of a lone byte, or kNoToken
+  std::array<TokenId, 128> ascii_ids{};  // raw UTF-8 only: the token of an ASCII character
+  size_t n_tokens = 0;
+};
+
+class BpeModel final : public WordModel {
+ public:
+  explicit BpeModel(BpeParts parts)
+      : parts_(std::move(parts)), wholeness_(std::make_unique<Wholeness[]>(parts_.n_tokens)) {}
+
+  void encode(std::string_view text, Context context, std::vector<TokenId>& out) const override;
+
+  const TokenTable& tokens() const { return parts_.tokens; }
+
+  // Whether a piece with exactly the bytes of token `id` becomes that token. Merging decides, and
+  // the answer is kept: the same whichever thread finds it first.
+  bool is_whole(TokenId id, std::string_view piece, std::vector<TokenId>& symbols,
+                MergeScratch& scratch) const;
+  // The symbols of a piece after merging.
+  void merge_piece(std::string_view piece, std::vector<TokenId>& symbols,
+                   MergeScratch& scratch) const;
+
+ private:
+  enum : uint8_t { kUnknown, kWhole, kNotWhole };
+  using Wholeness = std::atomic<uint8_t>;
+
+  void start_from_characters(std::string_view piece, std::vector<TokenId>& symbols) const;
+
+  BpeParts parts_;
+  std::unique_ptr<Wholeness[]> wholeness_;
+};
+
+// One call of encode: takes pieces as the split finds them and appends their ids. Pieces that are
+// not one token are remembered by where they and their ids stand, so that a repeated word is merged
+// once per text; the memory is bounded and needs no copy of either.
+class BpeRun final : public PieceSink {
+ public:
+  BpeRun(const BpeModel& model, std::string_view text, std::vector<TokenId>& out)
+      : model_(model), text_(text), out_(out) {
+    if (text.size() >= kSmallText) {
+      seen_.resize(std::clamp<size_t>(std::bit_ceil(text.size() / 32), 16, 8192));
+    }
+  }
+
+ protected:
+  void take(const uint32_t* ends, size_t n_ends) override;
+
+ private:
+  static constexpr size_t kSmallText = 256;      // below, clearing the memory costs more
+  static constexpr size_t kMostSeenBytes = 256;  // longer words hardly repeat
+
+  struct Seen {
+    uint64_t hash = 0;
+    uint32_t begin = 0;  // in text_
+    uint32_t n_bytes = 0;
+    uint64_t first_id = 0;  // in out_
+    uint64_t n_ids = 0;
+  };
+
+  void encode_piece(std::string_view piece, uint64_t hash);
+  bool repeat_seen(std::string_view piece, const Seen& seen);
+
+  const BpeModel& model_;
+  std::string_view text_;
+  std::vector<TokenId>& out_;
+  size_t start_ = 0;  // of the next piece
+  std::array<uint64_t, kBatch> hashes_;
+  std::vector<Seen> seen_;  // direct-mapped by hash
+  std::vector<TokenId> symbols_;
+  MergeScratch scratch_;
+};
+
+// All pieces of a batch are hashed before the first is looked up, so that the table's lines are on
+// their way meanwhile.
+void BpeRun::take(const uint32_t* ends, size_t n_ends) {
+  size_t begin = start_;
+  for (size_t i = 0; i < n_ends; ++i) {
+    hashes_[i] = hash_bytes(text_.substr(begin, ends[i] - begin));
+    model_.tokens().prefetch(hashes_[i]);
+    begin = ends[i];
+  }
+  for (size_t i = 0; i < n_ends; ++i) {
+    encode_piece(text_.substr(start_, ends[i] - start_), hashes_[i]);
+    start_ = ends[i];
+  }
+}
+
+bool BpeRun::repeat_seen(std::string_view piece, const Seen& seen) {
+  if (seen.n_bytes != piece.size() || text_.substr(seen.begin, seen.n_bytes) != piece) {
+    return false;
+  }
+  const size_t n_before = out_.size();
+  out_.resize(n_before + seen.n_ids);
+  std::copy_n(out_.begin() + static_cast<ptrdiff_t>(seen.first_id), seen.n_ids,
+              out_.begin() + static_cast<ptrdiff_t>(n_before));
+  return true;
+}
+
+void BpeRun::encode_piece(std::string_view piece, uint64_t hash) {
+  const TokenId id = model_.tokens().find(piece, hash);
+  if (id != kNoToken && model_.is_whole(id, piece, symbols_, scratch_)) {
+    out_.push_back(id);
+    return;
+  }
+  const bool memorable = !seen_.empty() && piece.size() <= kMostSeenBytes;
+  Seen* const seen = memorable ? &seen_[(hash >> 20) & (seen_.size() - 1)] : nullptr;
+  if (seen != nullptr && seen->hash == hash && repeat_seen(piece, *seen)) {
+    return;
+  }
+  const size_t first_id = out_.size();
+  model_.merge_piece(piece, symbols_, scratch_);
+  std::ranges::copy_if(symbols_, std::back_inserter(out_),
+                       [](TokenId symbol) { return symbol != kNoToken; });
+  if (seen != nullptr) {
+    *seen = {.hash = hash,
+             .begin = static_cast<uint32_t>(piece.data() - text_.data()),
+             .n_bytes = static_cast<uint32_t>(piece.size()),
+             .first_id = first_id,
+             .n_ids = out_.size() - first_id};
+  }
+}
+
+std::string escape_spaces(std::string_view text) {
+  std::string escaped;
+  escaped.reserve(text.size() + text.size() / 2);
+  for (const char c : text) {
+    if (c == ' ') {
+      escaped += kEscapedSpace;
+    } else {
+      escaped += c;
+    }
+  }
+  return escaped;
+}
+
+void BpeModel::encode(std::string_view text, Context /*context*/,
+                      std::vector<TokenId>& out) const {
+  std::string escaped;
+  if (parts_.pre->escape_spaces) {
+    escaped = escape_spaces(text);
+    text = escaped;
+  }
+  BpeRun run(*this, text, out);
+  parts_.pre->split(text, run);
+  run.flush();
+}
+
+bool BpeModel::is_whole(TokenId id, std::string_view piece, std::vector<TokenId>& symbols,
+                        MergeScratch& scratch) const {
+  if (parts_.pre->ignore_merges || (parts_.pre->whole_newlines && piece.front() == '\n')) {
+    return true;
+  }
+  Wholeness& wholeness = wholeness_[static_cast<size_t>(value(id))];
+  uint8_t known = wholeness.load(std::memory_order_relaxed);
+  if (known == kUnknown) {
+    merge_piece(piece, symbols, scratch);
+    known = symbols.size() == 1 && symbols.front() == id ? kWhole : kNotWhole;
+    wholeness.store(known, std::memory_order_relaxed);
+  }
+  return known == kWhole;
+}
+
+void BpeModel::merge_piece(std::string_view piece, std::vector<TokenId>& symbols,
+                           MergeScratch& scratch) const {
+  symbols.clear();
+  if (parts_.pre->byte_level) {
+    symbols.resize(piece.size());
+    std::ranges::transform(piece, symbols.begin(), [this](char c) {
+      return parts_.byte_ids[static_cast<unsigned char>(c)];
+    });
+  } else {
+    start_from_characters(piece, symbols);
+  }
+  symbols.resize(scratch.merge(parts_.merges, symbols));
+}
+
+// Raw UTF-8: a symbol for each character that is a token, and one for each byte of the others.
+void BpeModel::start_from_characters(std::string_view piece, std::vector<TokenId>& symbols) const {
+  const char* const end = piece.data() + piece.size();
+  for (const char* at = piece.data(); at < end;) {
+    const uint32_t n_bytes = decode_char(at, end).n_bytes;
+    const std::string_view character(at, n_bytes);
+    const auto lead = static_cast<unsigned char>(*at);
+    const TokenId id = lead < 128 ? parts_.ascii_ids[lead] : parts_.tokens.find(character);
+    if (id != kNoToken) {
+      symbols.push_back(id);
+    } else {
+      for (const char c : character) {
+        symbols.push_back(parts_.byte_ids[static_cast<unsigned char>(c)]);
+      }
+    }
+    at += n_bytes;
+  }
+}
+
+std::unexpected<Error> bad_vocabulary(std::string what, std::string expected) {
+  return fail({.kind = ErrorKind::invalid_input,
+               .where = "tokenizer",
+               .what = std::move(what),
+               .expected = std::move(expected)});
+}
+
+// Special tokens are no words: text that merely looks like one must not become it.
+bool is_word(const VocabSpec& spec, size_t id) {
+  return spec.types.empty() ||
+         (spec.types[id] != TokenType::control && spec.types[id] != TokenType::unknown);
+}
+
+Status index_tokens(const VocabSpec& spec, BpeParts& parts) {
+  std::string& arena = parts.tokens.arena();
+  for (size_t i = 0; i < spec.tokens.size(); ++i) {
+    if (!is_word(spec, i)) {
+      continue;
+    }
+    if (parts.pre->byte_level) {
+      append_byte_level(spec.tokens[i], arena);
+    } else {
+      arena += spec.tokens[i];
+    }
+    QUERN_TRY(parts.tokens.add(TokenId{static_cast<int32_t>(i)}));
+  }
+  for (size_t byte = 0; byte < parts.byte_ids.size(); ++byte) {
+    const char c = static_cast<char>(byte);
+    const TokenId id = parts.tokens.find(std::string_view(&c, 1));
+    parts.byte_ids[byte] =
+        parts.pre->byte_level ? id : parts.tokens.find(fmt::format("<0x{:02X}>", byte));
+    if (byte < parts.ascii_ids.size()) {
+      parts.ascii_ids[byte] = id;
+    }
+  }
+  return {};
+}
+
+Status index_merges(const VocabSpec& spec, BpeParts& parts, const Log& log) {
+  size_t n_unknown = 0;
+  std::string bytes;
+  for (const std::string_view merge : spec.merges) {
+    // The first character may be a space itself where tokens are raw text.
+    const size_t space = merge.find(' ', 1);
+    if (space == std::string_view::npos) {
+      return bad_vocabulary("a merge without a space", "\"left right\"");
+    }
+    bytes.clear();
+    const auto append = [&](std::string_view text) {
+      if (!parts.pre->byte_level || !append_byte_level(text, bytes)) {
+        bytes += text;
+      }
+    };
+    append(merge.substr(0, space));
+    const size_t n_left = bytes.size();
+    append(merge.substr(space + 1));
+    const std::string_view whole = bytes;
+    const TokenId left = parts.tokens.find(whole.substr(0, n_left));
+    const TokenId right = parts.tokens.find(whole.substr(n_left));
+    const TokenId merged = parts.tokens.find(whole);
+    if (left == kNoToken || right == kNoToken || merged == kNoToken) {
+      ++n_unknown;
+      continue;
+    }
+    QUERN_TRY(parts.merges.add(left, right, merged));
+  }
+  if (n_unknown > 0) {
+    log.warn(fmt::format("{} of {} merges name texts that are not tokens; they are left out",
+                         n_unknown, spec.merges.size()));
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<std::unique_ptr<const WordModel>> make_bpe_model(const VocabSpec& spec, const Log& log) {
+  QUERN_ASSIGN(const PreTokenizer* const pre,
+               resolve_pre(spec.pre, spec.allow_unknown_pre, log));
+  size_t n_bytes = 0;
+  for (const std::string_view token : spec.tokens) {
+    n_bytes += token.size();
+  }
+  constexpr size_t kMost = std::numeric_limits<int32_t>::max();
+  if (spec.tokens.size() > kMost || spec.merges.size() > kMost || n_bytes > kMost) {
+    return bad_vocabulary("the vocabulary is too large", "less than 2 GiB of token texts");
+  }
+  if (!spec.types.empty() && spec.types.size() != spec.tokens.size()) {
+    return bad_vocabulary(
+        fmt::format("{} token types for {} tokens", spec.types.size(), spec.tokens.size()),
+        "one type for each token");
+  }
+  if (spec.merges.empty()) {
+    log.warn("the file has no merges; words that are not tokens are encoded byte by byte");
+  }
+  BpeParts parts{.pre = pre,
+                 .tokens = TokenTable(spec.tokens.size(), n_bytes),
+                 .merges = MergeTable(spec.merges.size()),
+                 .n_tokens = spec.tokens.size()};
+  QUERN_TRY(index_tokens(spec, parts));
+  QUERN_TRY(index_merges(spec, parts, log));
+  return std::make_unique<const BpeModel>(std::move(parts));
+}
+
+}  // namespace quern

@@ -1,0 +1,114 @@
+#include "text/bpe_tables.h"
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+
+namespace quern {
+namespace {
+
+// Real vocabularies stay below a few dozen at a load of at most 1/2; a longer walk means that the
+// file's texts were chosen to collide, and building would take quadratic time.
+constexpr uint64_t kMostProbes = 4096;
+
+// Slots for a load of at most 1/2.
+size_t n_slots(size_t n_entries) {
+  return std::bit_ceil(std::max<size_t>(n_entries, 8) * 2);
+}
+
+std::unexpected<Error> collision(const char* what) {
+  return fail({.kind = ErrorKind::invalid_input,
+               .where = "tokenizer",
+               .what = what,
+               .expected = "the vocabulary of a real model"});
+}
+
+}  // namespace
+
+uint64_t hash_bytes(std::string_view bytes) {
+  return XXH3_64bits(bytes.data(), bytes.size());
+}
+
+TokenTable::TokenTable(size_t n_tokens, size_t n_bytes)
+    : mask_(n_slots(n_tokens) - 1), slots_(mask_ + 1) {
+  arena_.reserve(n_bytes);
+}
+
+Status TokenTable::add(TokenId id) {
+  const size_t begin = added_bytes_;
+  added_bytes_ = arena_.size();
+  const std::string_view bytes = std::string_view(arena_).substr(begin);
+  if (bytes.empty()) {
+    return {};
+  }
+  const uint64_t hash = hash_bytes(bytes);
+  const auto tag = static_cast<uint32_t>(hash >> 32);
+  uint64_t at = hash & mask_;
+  for (uint64_t n_probes = 0;; ++n_probes, at = (at + 1) & mask_) {
+    if (n_probes == kMostProbes) {
+      return collision("the tokens' texts collide in the index");
+    }
+    Slot& slot = slots_[at];
+    const bool same = slot.id >= 0 && slot.tag == tag && slot.n_bytes == bytes.size() &&
+                      std::memcmp(arena_.data() + slot.begin, bytes.data(), bytes.size()) == 0;
+    if (slot.id < 0 || same) {
+      slot = {.tag = tag,
+              .id = value(id),
+              .begin = static_cast<uint32_t>(begin),
+              .n_bytes = static_cast<uint32_t>(bytes.size())};
+      longest_ = std::max(longest_, bytes.size());
+      return {};
+    }
+  }
+}
+
+TokenId TokenTable::probe(std::string_view bytes, uint64_t hash) const {
+  const auto tag = static_cast<uint32_t>(hash >> 32);
+  for (uint64_t at = hash & mask_;; at = (at + 1) & mask_) {
+    const Slot& slot = slots_[at];
+    if (slot.id < 0) {
+      return kNoToken;
+    }
+    if (slot.tag == tag && slot.n_bytes == bytes.size() &&
+        std::memcmp(arena_.data() + slot.begin, bytes.data(), bytes.size()) == 0) {
+      return TokenId{slot.id};
+    }
+  }
+}
+
+MergeTable::MergeTable(size_t n_merges)
+    : mask_(n_slots(n_merges) - 1),
+      shift_(64 - std::countr_zero(mask_ + 1)),
+      slots_(mask_ + 1) {
+  merged_.reserve(n_merges);
+}
+
+Status MergeTable::add(TokenId left, TokenId right, TokenId merged) {
+  const uint64_t key = key_of(left, right);
+  uint64_t at = start(key);
+  for (uint64_t n_probes = 0; slots_[at].rank != kNoRank; ++n_probes, at = (at + 1) & mask_) {
+    if (slots_[at].key() == key) {
+      return {};
+    }
+    if (n_probes == kMostProbes) {
+      return collision("the merges' pairs collide in the index");
+    }
+  }
+  slots_[at] = {.left = static_cast<uint32_t>(left),
+                .right = static_cast<uint32_t>(right),
+                .rank = static_cast<uint32_t>(merged_.size())};
+  merged_.push_back(merged);
+  const auto highest = static_cast<size_t>(std::max({value(left), value(right), value(merged)}));
+  if (highest >= used_.size()) {
+    used_.resize(std::max(highest + 1, used_.size() * 2));
+  }
+  used_[static_cast<size_t>(value(left))] = true;
+  used_[static_cast<size_t>(value(right))] = true;
+  monotone_ = monotone_ && !used_[static_cast<size_t>(value(merged))];
+  return {};
+}
+
+}  // namespace quern

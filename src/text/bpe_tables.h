@@ -1,0 +1,113 @@
+// The two indexes of a BPE vocabulary: bytes of a token -> id, and (left id, right id) -> merge.
+// Flat, open-addressed, built once; immutable afterwards and safe to read from many threads.
+// Both own everything they hold.
+#pragma once
+
+#include <cstdint>
+#include <limits>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/ids.h"
+#include "base/result.h"
+
+namespace quern {
+
+// A well-mixed hash of a piece of text.
+uint64_t hash_bytes(std::string_view bytes);
+
+// Token bytes -> id. Of equal tokens the last one wins.
+class TokenTable {
+ public:
+  // Room for `n_tokens` tokens of `n_bytes` bytes in all.
+  TokenTable(size_t n_tokens, size_t n_bytes);
+
+  // The place where the next token's bytes go: append to it, then call add().
+  std::string& arena() { return arena_; }
+  // Adds what was appended to the arena since the last call, as token `id`. A token without bytes
+  // is not indexed. Fails when the vocabulary is made to collide.
+  Status add(TokenId id);
+
+  TokenId find(std::string_view bytes) const { return find(bytes, hash_bytes(bytes)); }
+  TokenId find(std::string_view bytes, uint64_t hash) const {
+    if (bytes.size() > longest_) {
+      return kNoToken;
+    }
+    return probe(bytes, hash);
+  }
+  // Asks the processor for the line that find() will read.
+  void prefetch(uint64_t hash) const { __builtin_prefetch(&slots_[hash & mask_]); }
+
+ private:
+  struct Slot {
+    uint32_t tag = 0;  // upper half of the hash
+    int32_t id = -1;
+    uint32_t begin = 0;
+    uint32_t n_bytes = 0;
+  };
+
+  TokenId probe(std::string_view bytes, uint64_t hash) const;
+
+  std::string arena_;
+  size_t added_bytes_ = 0;
+  size_t longest_ = 0;
+  uint64_t mask_;
+  std::vector<Slot> slots_;
+};
+
+inline constexpr uint32_t kNoRank = std::numeric_limits<uint32_t>::max();
+
+// (left id, right id) -> rank, and rank -> merged id. Of equal pairs the first one wins.
+class MergeTable {
+ public:
+  explicit MergeTable(size_t n_merges);
+
+  // Adds the merge of the next rank. Fails when the file's pairs are made to collide.
+  Status add(TokenId left, TokenId right, TokenId merged);
+
+  uint32_t rank(TokenId left, TokenId right) const {
+    const uint64_t key = key_of(left, right);
+    for (uint64_t at = start(key);; at = (at + 1) & mask_) {
+      const Slot& slot = slots_[at];
+      if (slot.key() == key) {
+        return slot.rank;
+      }
+      if (slot.rank == kNoRank) {
+        return kNoRank;
+      }
+    }
+  }
+  TokenId merged(uint32_t rank) const { return merged_[rank]; }
+  size_t n_merges() const { return merged_.size(); }
+  void prefetch(TokenId left, TokenId right) const {
+    __builtin_prefetch(&slots_[start(key_of(left, right))]);
+  }
+
+  // True when no merge uses a token that a later merge makes. Then merging never creates a pair of
+  // a lower rank than the one just merged, and all pairs of one rank can be merged in one sweep.
+  bool is_monotone() const { return monotone_; }
+
+ private:
+  struct Slot {
+    uint32_t left = kNoRank;
+    uint32_t right = kNoRank;
+    uint32_t rank = kNoRank;
+    uint64_t key() const { return (uint64_t{left} << 32) | right; }
+  };
+
+  static uint64_t key_of(TokenId left, TokenId right) {
+    return (uint64_t{static_cast<uint32_t>(left)} << 32) | static_cast<uint32_t>(right);
+  }
+  // Fibonacci hashing: the top bits of the product depend on every bit of the key.
+  uint64_t start(uint64_t key) const { return (key * 0x9E3779B97F4A7C15ULL) >> shift_; }
+
+  uint64_t mask_;
+  int shift_;
+  bool monotone_ = true;
+  std::vector<Slot> slots_;
+  std::vector<TokenId> merged_;
+  std::vector<bool> used_;  // by id: a merge used the token already
+};
+
+}  // namespace quern

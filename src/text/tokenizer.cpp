@@ -1,0 +1,300 @@
+#include "text/tokenizer.h"
+
+#include <algorithm>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "base/check.h"
+#include "text/added_tokens.h"
+#include "text/bpe.h"
+#include "text/pretokenizer.h"
+#include "text/special_tokens.h"
+#include "text/spm.h"
+#include "text/token_bytes.h"
+#include "text/unigram.h"
+#include "text/vocab_table.h"
+#include "text/wordpiece.h"
+
+namespace quern {
+
+namespace {
+
+constexpr size_t kMaxTextBytes = 1U << 30;
+
+// What differs between vocabularies, settled from the file's flags and the kind's defaults.
+struct TokenizerRules {
+  TokenizerKind kind = TokenizerKind::bpe;
+  std::string pre_name;
+  TokenSpelling spelling = TokenSpelling::space_mark;
+  bool add_bos = false;
+  bool add_eos = false;
+  bool add_space_prefix = false;
+  bool remove_extra_whitespaces = false;
+  bool escape_whitespaces = true;
+  bool strips_leading_space = false;
+};
+
+struct Parts {
+  TokenizerRules rules;
+  SpecialTokens special;
+  std::unique_ptr<VocabTable> tokens;  // at a fixed address, because the word model borrows it
+  TokenBytes bytes;
+  AddedTokens added;
+  std::unique_ptr<const WordModel> words;
+};
+
+class VocabTokenizer final : public Tokenizer {
+ public:
+  explicit VocabTokenizer(Parts parts) : parts_(std::move(parts)) {}
+
+  Result<std::vector<TokenId>> encode(std::string_view text, EncodeOptions options) const override;
+  std::string_view token_bytes(TokenId id) const override {
+    check_id(id);
+    return parts_.bytes[id];
+  }
+  TokenId find(std::string_view text) const override { return parts_.tokens->find(text); }
+  TokenType type(TokenId id) const override {
+    check_id(id);
+    return parts_.tokens->type(id);
+  }
+  bool is_end_of_generation(TokenId id) const override {
+    return std::ranges::binary_search(parts_.special.end_of_generation, id);
+  }
+  const SpecialTokens& special() const override { return parts_.special; }
+  uint32_t vocab_size() const override { return parts_.tokens->size(); }
+  TokenizerKind kind() const override { return parts_.rules.kind; }
+  bool adds_bos() const override { return parts_.rules.add_bos; }
+  bool adds_eos() const override { return parts_.rules.add_eos; }
+  bool strips_leading_space() const override { return parts_.rules.strips_leading_space; }
+  std::string_view pre_name() const override { return parts_.rules.pre_name; }
+
+ private:
+  void check_id(TokenId id) const {
+    QUERN_CHECK(value(id) >= 0 && static_cast<uint32_t>(value(id)) < vocab_size());
+  }
+
+  Parts parts_;
+};
+
+Result<std::vector<TokenId>> VocabTokenizer::encode(std::string_view text,
+                                                    EncodeOptions options) const {
+  if (text.size() > kMaxTextBytes) {
+    return fail({.where = "tokenizer",
+                 .what = fmt::format("the text has {} bytes", text.size()),
+                 .expected = fmt::format("at most {}", kMaxTextBytes)});
+  }
+  std::vector<TokenId> ids;
+  ids.reserve(text.size() / 4 + 2);
+  const SpecialTokens& special = parts_.special;
+  if (options.add_special && parts_.rules.add_bos) {
+    ids.push_back(*special.bos);
+  }
+  std::vector<WordModel::Stretch> stretches;
+  WordModel::Context context{.at_text_start = true, .after_special = false};
+  size_t done = 0;
+  for (const AddedTokens::Match& match : parts_.added.find(text, options.parse_special)) {
+    stretches.push_back({text.substr(done, match.begin - done), context, match.id});
+    done = match.end;
+    context = {.at_text_start = false, .after_special = true};
+  }
+  stretches.push_back({text.substr(done), context, kNoToken});
+  parts_.words->encode_stretches(text, stretches, ids);
+  if (options.add_special && parts_.rules.add_eos) {
+    ids.push_back(parts_.rules.kind == TokenizerKind::wordpiece ? *special.sep : *special.eos);
+  }
+  return ids;
+}
+
+// --- creation -----------------------------------------------------------------------------------
+
+void apply_pre(const PreTokenizer& pre, const VocabSpec& spec, TokenizerRules& rules) {
+  rules.pre_name = pre.name;
+  rules.spelling = pre.byte_level ? TokenSpelling::byte_level : TokenSpelling::space_mark;
+  // Published Gemma 4 files say false by mistake.
+  rules.add_bos = pre.canonical == "gemma4" || spec.add_bos.value_or(pre.add_bos);
+  rules.add_eos = spec.add_eos.value_or(false);
+}
+
+Result<TokenizerRules> make_rules(const VocabSpec& spec) {
+  TokenizerRules rules;
+  rules.kind = spec.kind;
+  rules.escape_whitespaces = spec.escape_whitespaces.value_or(true);
+  rules.remove_extra_whitespaces = spec.remove_extra_whitespaces.value_or(false);
+  rules.add_space_prefix = spec.add_space_prefix.value_or(spec.kind == TokenizerKind::spm);
+  switch (spec.kind) {
+    case TokenizerKind::bpe: {
+      // Silent here: make_bpe_model resolves the name too, and warns.
+      QUERN_ASSIGN(const PreTokenizer* pre, resolve_pre(spec.pre, spec.allow_unknown_pre, Log()));
+      apply_pre(*pre, spec, rules);
+      rules.add_space_prefix = false;
+      break;
+    }
+    case TokenizerKind::spm:
+      rules.add_bos = spec.add_bos.value_or(true);
+      rules.add_eos = spec.add_eos.value_or(false);
+      rules.strips_leading_space = rules.add_space_prefix;
+      break;
+    case TokenizerKind::wordpiece:  // [CLS] text [SEP], whatever the file's flags say
+      rules.add_bos = true;
+      rules.add_eos = true;
+      rules.strips_leading_space = true;
+      break;
+    case TokenizerKind::unigram:
+      rules.add_bos = spec.add_bos.value_or(false);
+      rules.add_eos = spec.add_eos.value_or(true);
+      rules.strips_leading_space = rules.add_space_prefix || rules.remove_extra_whitespaces;
+      break;
+  }
+  return rules;
+}
+
+// A flag that asks for a token that the vocabulary does not have is dropped, visibly.
+void drop_impossible_flags(const SpecialTokens& special, const Log& log, TokenizerRules& rules) {
+  const bool has_end =
+      rules.kind == TokenizerKind::wordpiece ? special.sep.has_value() : special.eos.has_value();
+  if (rules.add_bos && !special.bos) {
+    log.warn("the vocabulary has no token for the start of a text: none will be added");
+    rules.add_bos = false;
+  }
+  if (rules.add_eos && !has_end) {
+    log.warn("the vocabulary has no token for the end of a text: none will be added");
+    rules.add_eos = false;
+  }
+}
+
+// Old files call byte tokens normal. They are byte tokens when all 256 are there and none is
+// marked.
+void mark_byte_tokens(const VocabSpec& spec, std::vector<TokenType>& types) {
+  if (spec.kind != TokenizerKind::spm && spec.kind != TokenizerKind::unigram) {
+    return;
+  }
+  types = spec.types;
+  types.resize(spec.tokens.size(), TokenType::normal);
+  if (std::ranges::find(types, TokenType::byte) != types.end()) {
+    return;
+  }
+  std::vector<size_t> found;
+  for (size_t i = 0; i < spec.tokens.size(); ++i) {
+    if (parse_byte_token(spec.tokens[i]) >= 0) {
+      found.push_back(i);
+    }
+  }
+  if (found.size() == 256) {
+    for (const size_t i : found) {
+      types[i] = TokenType::byte;
+    }
+  }
+}
+
+// `ids` were checked to be in range.
+std::vector<bool> id_set(const std::vector<TokenId>& ids, uint32_t n_tokens) {
+  std::vector<bool> set(n_tokens);
+  for (const TokenId id : ids) {
+    set[static_cast<size_t>(value(id))] = true;
+  }
+  return set;
+}
+
+Result<AddedTokens> collect_added(const VocabSpec& spec, const VocabTable& tokens) {
+  std::vector<AddedToken> added;
+  std::vector<std::string> texts;
+  size_t n_bytes = 0;
+  const std::vector<bool> lstrip = id_set(spec.lstrip, tokens.size());
+  const std::vector<bool> rstrip = id_set(spec.rstrip, tokens.size());
+  for (int32_t i = 0; i < static_cast<int32_t>(tokens.size()); ++i) {
+    const TokenId id{i};
+    const TokenType type = tokens.type(id);
+    const bool always = type == TokenType::user_defined;
+    if (tokens.text(id).empty() ||
+        (!always && type != TokenType::control && type != TokenType::unknown)) {
+      continue;
+    }
+    const auto at = static_cast<size_t>(i);
+    added.push_back({id, always, lstrip[at], rstrip[at]});
+    texts.emplace_back(tokens.text(id));
+    n_bytes += texts.back().size();
+  }
+  if (n_bytes >= ByteTrie::kMaxNodes) {
+    return fail({.where = "tokenizer",
+                 .what = fmt::format("the texts of special tokens have {} bytes", n_bytes),
+                 .expected = fmt::format("fewer than {}", ByteTrie::kMaxNodes)});
+  }
+  return AddedTokens(std::move(added), std::move(texts));
+}
+
+Result<std::unique_ptr<const WordModel>> make_words(const VocabSpec& spec, const Parts& parts,
+                                                    const Log& log) {
+  const TokenizerRules& rules = parts.rules;
+  const TokenId unk = parts.special.unk.value_or(kNoToken);
+  switch (rules.kind) {
+    case TokenizerKind::bpe:
+      return make_bpe_model(spec, log);
+    case TokenizerKind::spm:
+      return make_spm_model(*parts.tokens, {.add_space_prefix = rules.add_space_prefix,
+                                            .escape_whitespaces = rules.escape_whitespaces,
+                                            .unk = unk});
+    case TokenizerKind::wordpiece: {
+      const bool lowercase = spec.lowercase.value_or(true);
+      return make_wordpiece_model(*parts.tokens,
+                                  {.lowercase = lowercase,
+                                   .strip_accents = spec.strip_accents.value_or(lowercase),
+                                   .unk = unk});
+    }
+    case TokenizerKind::unigram:
+      return make_unigram_model(*parts.tokens,
+                                {.precompiled_charsmap = spec.precompiled_charsmap,
+                                 .add_space_prefix = rules.add_space_prefix,
+                                 .remove_extra_whitespaces = rules.remove_extra_whitespaces,
+                                 .escape_whitespaces = rules.escape_whitespaces,
+                                 .unk = unk});
+  }
+  return fail({.where = "tokenizer", .what = "unknown kind of vocabulary", .expected = {}});
+}
+
+}  // namespace
+
+Result<std::unique_ptr<const Tokenizer>> Tokenizer::create(const VocabSpec& spec, const Log& log) {
+  Parts parts;
+  QUERN_ASSIGN(parts.rules, make_rules(spec));
+  std::vector<TokenType> types;
+  mark_byte_tokens(spec, types);
+  QUERN_ASSIGN(VocabTable tokens, VocabTable::create(spec));
+  for (size_t i = 0; i < types.size() && types.size() == tokens.size(); ++i) {
+    tokens.set_type(TokenId{static_cast<int32_t>(i)}, types[i]);
+  }
+  parts.tokens = std::make_unique<VocabTable>(std::move(tokens));
+  QUERN_ASSIGN(parts.special, resolve_special_tokens(spec, *parts.tokens, log));
+  drop_impossible_flags(parts.special, log, parts.rules);
+  parts.bytes = TokenBytes(*parts.tokens, parts.rules.spelling);
+  QUERN_ASSIGN(parts.added, collect_added(spec, *parts.tokens));
+  QUERN_ASSIGN(parts.words, make_words(spec, parts, log));
+  return std::make_unique<const VocabTokenizer>(std::move(parts));
+}
+
+// Undoes encode: where encode put a space before a stretch of text, one is taken away.
+std::string Tokenizer::decode(std::span<const TokenId> ids, DecodeOptions options) const {
+  std::string text;
+  bool strip = strips_leading_space();
+  for (const TokenId id : ids) {
+    const TokenType kind_of_token = type(id);
+    const bool is_special =
+        kind_of_token == TokenType::control || kind_of_token == TokenType::unknown;
+    std::string_view bytes = token_bytes(id);
+    if (is_special || kind_of_token == TokenType::user_defined) {
+      strip = strips_leading_space();
+      if (!is_special || !options.skip_special) {
+        text += bytes;
+      }
+      continue;
+    }
+    if (strip && bytes.starts_with(' ')) {
+      bytes.remove_prefix(1);
+    }
+    text += bytes;
+    strip = false;
+  }
+  return text;
+}
+
+}  // namespace quern
