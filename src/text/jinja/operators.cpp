@@ -107,12 +107,18 @@ Result<Value> integer_power(int64_t base, int64_t exponent) {
 Result<Value> integer_binary(Operator op, int64_t a, int64_t b) {
   int64_t result = 0;
   switch (op) {
-    case Operator::add:
-      return integer_or_overflow(__builtin_add_overflow(a, b, &result), result);
-    case Operator::subtract:
-      return integer_or_overflow(__builtin_sub_overflow(a, b, &result), result);
-    case Operator::multiply:
-      return integer_or_overflow(__builtin_mul_overflow(a, b, &result), result);
+    case Operator::add: {
+      const bool overflowed = __builtin_add_overflow(a, b, &result);
+      return integer_or_overflow(overflowed, result);
+    }
+    case Operator::subtract: {
+      const bool overflowed = __builtin_sub_overflow(a, b, &result);
+      return integer_or_overflow(overflowed, result);
+    }
+    case Operator::multiply: {
+      const bool overflowed = __builtin_mul_overflow(a, b, &result);
+      return integer_or_overflow(overflowed, result);
+    }
     case Operator::divide:
       if (b == 0) {
         return raise("division by zero");
