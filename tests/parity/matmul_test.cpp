@@ -2,6 +2,7 @@
 // batch sizes.
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <cstring>
 
 #include "kernels/pack.h"
@@ -60,6 +61,42 @@ TEST_P(Matmul, GivesATokenTheSameBitsInEveryBatch) {
       const auto together = test::run_matmul(*table, {dtype, kRows, kColumns, n}, packed, part);
       EXPECT_EQ(std::memcmp(together.data(), alone.data(), together.size() * sizeof(float)), 0)
           << table->isa << " with " << n << " tokens";
+    }
+  }
+}
+
+// The largest codes beside the largest activations of one sign: where narrow sums would overflow.
+TEST_P(Matmul, ExtremeCodesDoNotOverflow) {
+  const DType dtype = GetParam();
+  constexpr uint32_t kColumns = 512;
+  constexpr uint32_t kTokens = 7;
+  if (!traits(dtype).quantised) {
+    GTEST_SKIP() << "plain types have no codes";
+  }
+  const PackSpec& spec = pack_spec(dtype);
+  for (const int fill : {0x00, 0x7F, 0x80, 0x88, 0xFF}) {
+    auto weights = test::random_weights(dtype, 1, kColumns);
+    for (size_t block = 0; block < weights.size(); block += spec.block_bytes) {
+      for (const PackField& field : spec.fields) {
+        if (field.element_bytes == 4) {  // codes, in every format
+          std::memset(&weights[block + field.offset], fill, size_t{4} * field.n);
+        }
+      }
+    }
+    for (const float sign : {1.0F, -1.0F}) {
+      const std::vector<float> x(size_t{kTokens} * kColumns, sign);
+      const test::MatmulCase shape{dtype, 1, kColumns, kTokens};
+      const auto want = test::run_matmul(
+          scalar_kernels(), shape, test::pack(scalar_kernels(), dtype, 1, kColumns, weights), x);
+      for (const KernelTable* table : test::runnable_tables()) {
+        const auto packed = test::pack(*table, dtype, 1, kColumns, weights);
+        const auto tiled = test::run_matmul(*table, shape, packed, x);
+        const std::vector<float> one(x.begin(), x.begin() + kColumns);
+        const auto direct = test::run_matmul(*table, {dtype, 1, kColumns, 1}, packed, one);
+        const double tolerance = 1e-5 * std::fabs(static_cast<double>(want[0])) + 1e-3;
+        EXPECT_NEAR(tiled[0], want[0], tolerance) << table->isa << " codes " << fill;
+        EXPECT_NEAR(direct[0], want[0], tolerance) << table->isa << " codes " << fill;
+      }
     }
   }
 }

@@ -244,6 +244,8 @@ QUERN_INLINE void tile_dots(const uint8_t* codes, const int8_t* x, int h, __m256
         const __m256i p1 = pair_sums<K>(w1, a);
         pairs[0][t] = i == 0 ? p0 : _mm256_add_epi16(pairs[0][t], p0);
         pairs[1][t] = i == 0 ? p1 : _mm256_add_epi16(pairs[1][t], p1);
+        settle(pairs[0][t]);
+        settle(pairs[1][t]);
       }
     }
 #pragma GCC unroll 6
@@ -251,6 +253,7 @@ QUERN_INLINE void tile_dots(const uint8_t* codes, const int8_t* x, int h, __m256
       for (int p = 0; p < 2; ++p) {
         const __m256i wide = widen(pairs[p][t]);
         dots[p][t] = c == 0 ? wide : _mm256_add_epi32(dots[p][t], wide);
+        settle(dots[p][t]);
       }
     }
   }

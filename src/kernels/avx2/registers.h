@@ -20,6 +20,12 @@ QUERN_INLINE __m256i first_lanes(int n) {
   return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
 }
 
+// Hides from the compiler how `v` came about. It would otherwise regroup long integer sums, hold
+// every product until the end and spill them all.
+QUERN_INLINE void settle(__m256i& v) {
+  asm("" : "+x"(v));
+}
+
 QUERN_INLINE __m256i load256(const uint8_t* p) {
   return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
 }
