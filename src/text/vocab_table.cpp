@@ -88,6 +88,9 @@ Result<VocabTable> VocabTable::create(const VocabSpec& spec) {
   table.types_ = spec.types;
   table.types_.resize(spec.tokens.size(), TokenType::normal);
   QUERN_TRY(table.index_texts());
+  if (spec.kind == TokenizerKind::spm || spec.kind == TokenizerKind::unigram) {
+    table.mark_byte_tokens();
+  }
   QUERN_TRY(table.index_byte_tokens());
   return table;
 }
@@ -140,6 +143,25 @@ Status VocabTable::index_texts() {
     slots_[slot] = {tag, i};
   }
   return {};
+}
+
+// Old files call byte tokens normal. They are byte tokens when all 256 are there and none is
+// marked.
+void VocabTable::mark_byte_tokens() {
+  if (std::ranges::find(types_, TokenType::byte) != types_.end()) {
+    return;
+  }
+  std::vector<size_t> found;
+  for (size_t i = 0; i < types_.size(); ++i) {
+    if (parse_byte_token(text(TokenId{static_cast<int32_t>(i)})) >= 0) {
+      found.push_back(i);
+    }
+  }
+  if (found.size() == 256) {
+    for (const size_t i : found) {
+      types_[i] = TokenType::byte;
+    }
+  }
 }
 
 Status VocabTable::index_byte_tokens() {
