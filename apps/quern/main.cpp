@@ -1,7 +1,10 @@
 // quern: the command line. Each subcommand is one thin file beside this one.
 #include <array>
+#include <string>
+#include <vector>
 
 #include "commands.h"
+#include "gguf/meta_value.h"
 #include "report.h"
 
 namespace {
@@ -20,10 +23,16 @@ int end_of_parsing(const CLI::App& app, const CLI::ParseError& reason) {
   if (reason.get_exit_code() == static_cast<int>(CLI::ExitCodes::Success)) {
     return app.exit(reason);
   }
+  const std::vector<std::string> unknown = app.remaining();
+  const bool no_command = app.get_subcommands().empty();
   return report({.kind = quern::ErrorKind::usage,
                  .where = "usage",
-                 .what = reason.what(),
-                 .expected = "flags and arguments as `quern --help` lists them"});
+                 .what = no_command && !unknown.empty()
+                             ? "unknown command '" + quern::printable(unknown.front()) + "'"
+                             : reason.what(),
+                 .expected = no_command
+                                 ? "a command that `quern --help` lists"
+                                 : "flags and arguments as `quern COMMAND --help` lists them"});
 }
 
 }  // namespace

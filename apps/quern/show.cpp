@@ -179,8 +179,9 @@ void register_show(CLI::App& app, Action& action) {
   CLI::App* command = app.add_subcommand("show", "Show what a model is and what it takes");
   command->add_option("MODEL", options->model, "A name that `quern list` shows, or a path")
       ->required();
-  command->add_option("--ctx", options->n_ctx, "Tokens of context to count memory for")
-      ->check(CLI::PositiveNumber)
+  command
+      ->add_option("--ctx", options->n_ctx,
+                   "Tokens of context to count memory for (default: the model's own)")
       ->type_name("N");
   command->add_flag("--json", options->json, "Print JSON");
   command->callback([options, &action] {

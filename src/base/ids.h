@@ -9,6 +9,9 @@ enum class TokenId : int32_t {};
 enum class SeqId : uint64_t {};
 enum class BlockId : int32_t {};
 
+// KV positions a block holds. 16 keys fill one 512-bit register of f32 scores.
+inline constexpr uint32_t kKvBlockTokens = 16;
+
 inline constexpr TokenId kNoToken{-1};
 inline constexpr BlockId kNoBlock{-1};
 

@@ -53,6 +53,7 @@ inline std::unexpected<Error> fail(Error error) {
     if (!quern_status_) return std::unexpected(std::move(quern_status_).error()); \
   } while (false)
 
+// NOLINTBEGIN(bugprone-macro-parentheses): a declaration cannot stand in parentheses.
 // QUERN_ASSIGN(auto x, f()): x takes f()'s value, or the function returns f()'s error.
 #define QUERN_ASSIGN_IMPL(result, declaration, expr)              \
   auto result = (expr);                                           \
@@ -60,3 +61,4 @@ inline std::unexpected<Error> fail(Error error) {
   declaration = std::move(*result)
 #define QUERN_ASSIGN(declaration, ...) \
   QUERN_ASSIGN_IMPL(QUERN_CONCAT(quern_result_, __LINE__), declaration, (__VA_ARGS__))
+// NOLINTEND(bugprone-macro-parentheses)

@@ -17,17 +17,17 @@ class FunctionRef;
 template <typename R, typename... Args>
 class FunctionRef<R(Args...)> {
  public:
+  // Implicit, so that a call reads as passing the lambda itself.
   template <typename F>
-  FunctionRef(
-      F& function)  // NOLINT(google-explicit-constructor): reads as passing the lambda itself
-      : object_(&function),
-        call_([](void* object, Args... args) -> R { return (*static_cast<F*>(object))(args...); }) {
-  }
+  FunctionRef(const F& function)
+      : object_(&function), call_([](const void* object, Args... args) -> R {
+          return (*static_cast<const F*>(object))(args...);
+        }) {}
   R operator()(Args... args) const { return call_(object_, args...); }
 
  private:
-  void* object_;
-  R (*call_)(void*, Args...);
+  const void* object_;
+  R (*call_)(const void*, Args...);
 };
 
 class ThreadPool {

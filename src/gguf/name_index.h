@@ -7,6 +7,7 @@
 #include <numeric>
 #include <optional>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace quern {
@@ -24,7 +25,7 @@ std::vector<uint32_t> index_by_name(const std::vector<Entry>& entries,
                                     std::string_view Entry::* member) {
   std::vector<uint32_t> index(entries.size());
   std::iota(index.begin(), index.end(), 0U);
-  std::ranges::stable_sort(index, {}, [&](uint32_t i) { return entries[i].*member; });
+  std::ranges::sort(index, {}, [&](uint32_t i) { return std::pair(entries[i].*member, i); });
   return index;
 }
 

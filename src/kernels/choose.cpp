@@ -11,18 +11,18 @@ uint32_t round_up(uint32_t n, uint32_t multiple) {
 
 }  // namespace
 
-uint32_t kv_head_stride(KvType type, uint32_t head_dim) {
-  return round_up(head_dim, type == KvType::q8_0 ? 32 : 16);
+uint32_t kv_head_stride(KvDType type, uint32_t head_dim) {
+  return round_up(head_dim, type == KvDType::q8_0 ? 32 : 16);
 }
 
-size_t kv_head_bytes(KvType type, uint32_t head_dim) {
+size_t kv_head_bytes(KvDType type, uint32_t head_dim) {
   const size_t stride = kv_head_stride(type, head_dim);
   switch (type) {
-    case KvType::f16:
+    case KvDType::f16:
       return stride * kBlockTokens * 2;
-    case KvType::f32:
+    case KvDType::f32:
       return stride * kBlockTokens * 4;
-    case KvType::q8_0:
+    case KvDType::q8_0:
       return (stride + stride / 32 * 4) * kBlockTokens;
   }
   return 0;

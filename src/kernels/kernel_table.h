@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "base/cpu_features.h"
+#include "base/ids.h"
 #include "tensor/dtype.h"
 
 namespace quern {
@@ -30,6 +31,9 @@ struct Prepared {
   float* floats = nullptr;  // at g * n_columns: [n_columns][T]
 };
 
+// `paired` operands hold each token twice: rows 2t and 2t + 1 are its codes and the codes of what
+// rounding left over (a 254th of the scale), so that activations count with 15 bits instead of 8;
+// n_tokens counts both, and matmul adds their results.
 struct PrepareArgs {
   const float* x = nullptr;  // [n_tokens, n_columns] f32, rows x_stride apart
   size_t x_stride = 0;
@@ -37,6 +41,7 @@ struct PrepareArgs {
   uint32_t first_token = 0;  // tokens [first_token, last_token) are prepared by this call
   uint32_t last_token = 0;
   uint32_t n_columns = 0;
+  bool paired = false;  // codes only; x has n_tokens / 2 rows, first_token and last_token are even
   Prepared out;
 };
 
@@ -48,6 +53,7 @@ struct MatmulArgs {
   uint32_t last_tile = 0;
   Prepared x;
   uint32_t n_tokens = 0;
+  bool paired = false;          // out has n_tokens / 2 rows, each the sum of two
   const float* bias = nullptr;  // [n_rows] or null
   float* out = nullptr;         // [n_tokens, n_rows] f32, rows out_stride apart
   size_t out_stride = 0;
@@ -78,8 +84,6 @@ struct RopeArgs {
   bool interleaved = false;
 };
 
-enum class KvType : uint8_t { f16, f32, q8_0 };
-
 // A layer's KV memory. head_stride is head_dim rounded up to kv_head_stride()'s multiple, so that
 // vector loads never need a tail. K: [block][kv_head][head_stride][16 tokens]; V:
 // [block][kv_head][16 tokens][head_stride]. q8_0 has a scale per 32 dimensions of a token before
@@ -88,7 +92,7 @@ enum class KvType : uint8_t { f16, f32, q8_0 };
 struct KvLayer {
   std::byte* k = nullptr;
   std::byte* v = nullptr;
-  KvType type = KvType::f16;
+  KvDType type = KvDType::f16;
   uint32_t n_kv_heads = 0;
   uint32_t head_dim = 0;
   uint32_t head_stride = 0;
@@ -96,15 +100,15 @@ struct KvLayer {
 };
 
 // head_dim rounded up to what a KvLayer of `type` stores.
-uint32_t kv_head_stride(KvType type, uint32_t head_dim);
+uint32_t kv_head_stride(KvDType type, uint32_t head_dim);
 // Bytes of one kv_head of one block of K (V takes the same).
-size_t kv_head_bytes(KvType type, uint32_t head_dim);
+size_t kv_head_bytes(KvDType type, uint32_t head_dim);
 
 struct KvWriteArgs {
   KvLayer layer;
   const float* k = nullptr;  // [n_kv_heads, head_dim] of one token
   const float* v = nullptr;
-  int32_t block = 0;
+  BlockId block{};
   uint32_t slot = 0;  // 0 .. 15
 };
 
@@ -125,7 +129,7 @@ struct AttentionState {
 struct AttentionArgs {
   KvLayer layer;
   uint32_t kv_head = 0;
-  const int32_t* blocks = nullptr;  // the sequence's block table
+  const BlockId* blocks = nullptr;  // the sequence's block table
   uint32_t first_key = 0;           // a multiple of kAttentionPartition
   uint32_t n_queries = 0;
   const float* const* q = nullptr;  // [n_queries] pointers to [head_dim]

@@ -57,7 +57,7 @@ Line as_stored(const Line& line, LineStorage storage) {
   return {.d = f16_to_f32(f16_scale(line.d)), .m = f16_to_f32(f32_to_f16(line.m))};
 }
 
-float squared_error(std::span<const float> x, const Line& line, int code_max) {
+float line_error(std::span<const float> x, const Line& line, int code_max) {
   const float inverse = reciprocal(line.d);
   float sum = 0.0F;
   for (const float v : x) {
@@ -88,7 +88,7 @@ Line fit_line(std::span<const float> x, LineSpec spec) {
   }
   const auto code_max = static_cast<float>(spec.code_max);
   Line best = as_stored({.d = range / code_max, .m = low}, spec.storage);
-  float best_error = squared_error(x, best, spec.code_max);
+  float best_error = line_error(x, best, spec.code_max);
   for (int trial = 0; trial <= 20; ++trial) {
     // The range's end maps to code_max - 0.5 up to code_max + 1.5.
     Line line{.d = range / (code_max - 0.5F + 0.1F * static_cast<float>(trial)), .m = low};
@@ -99,7 +99,7 @@ Line fit_line(std::span<const float> x, LineSpec spec) {
     if (line.d <= 0.0F) {
       continue;
     }
-    const float error = squared_error(x, line, spec.code_max);
+    const float error = line_error(x, line, spec.code_max);
     if (error < best_error) {
       best_error = error;
       best = line;

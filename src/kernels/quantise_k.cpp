@@ -18,7 +18,7 @@ constexpr size_t kValues = 256;
 constexpr size_t kMaxSubBlocks = 16;
 
 using SuperBlock = std::span<const float, kValues>;
-using Codes = std::array<int, kValues>;
+using Codes256 = std::array<int, kValues>;
 
 std::span<const float> sub_block(SuperBlock x, size_t k, size_t n_sub_blocks) {
   const size_t width = kValues / n_sub_blocks;
@@ -35,7 +35,7 @@ struct SymmetricSpec {
 struct SymmetricFit {
   uint16_t d = 0;
   std::array<int, kMaxSubBlocks> s{};
-  Codes codes{};
+  Codes256 codes{};
 };
 
 template <typename Levels>
@@ -58,18 +58,18 @@ struct ScaleTarget {
 // The s near fitted / d with the least error.
 template <typename Levels>
 int choose_scale(std::span<const float> x, const Levels& levels, const ScaleTarget& target) {
-  const int nearest = static_cast<int>(target.range.nearest(target.fitted * reciprocal(target.d)));
-  int best = nearest;
+  const float nearest = target.range.nearest(target.fitted * reciprocal(target.d));
+  float best = nearest;
   float least = std::numeric_limits<float>::infinity();
-  for (int s = nearest - 1; s <= nearest + 1; ++s) {
-    const float clamped = target.range.nearest(static_cast<float>(s));
-    const float error = squared_error(x, levels, target.d * clamped);
+  for (const float step : {0.0F, -1.0F, 1.0F}) {
+    const float s = target.range.nearest(nearest + step);
+    const float error = squared_error(x, levels, target.d * s);
     if (error < least) {
       least = error;
-      best = static_cast<int>(clamped);
+      best = s;
     }
   }
-  return best;
+  return static_cast<int>(best);
 }
 
 template <typename Levels>
@@ -109,7 +109,7 @@ struct AffineFit {
   uint16_t dmin = 0;
   std::array<int, kMaxSubBlocks> s{};
   std::array<int, kMaxSubBlocks> z{};
-  Codes codes{};
+  Codes256 codes{};
 };
 
 // The line that a sub-block should come close to, what its s and z are multiplied by, their limit.
@@ -120,7 +120,7 @@ struct LineTarget {
   float limit;
 };
 
-struct ScaleAndOffset {
+struct IntegerLine {
   float s;
   float z;
 };
@@ -136,20 +136,22 @@ float squared_error(std::span<const float> x, const UniformLevels& levels, const
 }
 
 // The integers near those of the fitted line with the least error.
-ScaleAndOffset choose_integers(std::span<const float> x, const UniformLevels& levels,
-                               const LineTarget& target) {
+IntegerLine choose_integers(std::span<const float> x, const UniformLevels& levels,
+                            const LineTarget& target) {
   const UniformLevels range{0.0F, target.limit};
   const float nearest_s = range.nearest(target.fitted.d * reciprocal(target.d));
   const float nearest_z = range.nearest(-target.fitted.m * reciprocal(target.dmin));
-  ScaleAndOffset best{.s = nearest_s, .z = nearest_z};
+  IntegerLine best{.s = nearest_s, .z = nearest_z};
   float least = std::numeric_limits<float>::infinity();
-  for (int trial = 0; trial < 9; ++trial) {
-    const float s = range.nearest(nearest_s + static_cast<float>(trial / 3 - 1));
-    const float z = range.nearest(nearest_z + static_cast<float>(trial % 3 - 1));
-    const float error = squared_error(x, levels, Line{.d = target.d * s, .m = -target.dmin * z});
-    if (error < least) {
-      least = error;
-      best = {.s = s, .z = z};
+  for (const float s_step : {0.0F, -1.0F, 1.0F}) {
+    for (const float z_step : {0.0F, -1.0F, 1.0F}) {
+      const float s = range.nearest(nearest_s + s_step);
+      const float z = range.nearest(nearest_z + z_step);
+      const float error = squared_error(x, levels, Line{.d = target.d * s, .m = -target.dmin * z});
+      if (error < least) {
+        least = error;
+        best = {.s = s, .z = z};
+      }
     }
   }
   return best;
@@ -189,19 +191,19 @@ void set_bits(uint8_t& byte, int value, size_t shift) {
   byte = static_cast<uint8_t>(byte | value << shift);
 }
 
-void pack_crumbs(uint8_t (&qs)[64], const Codes& codes, int shift) {
+void pack_crumbs(uint8_t (&qs)[64], const Codes256& codes, int shift) {
   for (size_t i = 0; i < kValues; ++i) {
     set_bits(qs[32 * (i / 128) + i % 32], (codes[i] >> shift) & 3, 2 * (i / 32 % 4));
   }
 }
 
-void pack_nibble_pairs(uint8_t (&qs)[128], const Codes& codes) {
+void pack_nibble_pairs(uint8_t (&qs)[128], const Codes256& codes) {
   for (size_t i = 0; i < kValues; ++i) {
     set_bits(qs[32 * (i / 64) + i % 32], codes[i] & 15, 4 * (i / 32 % 2));
   }
 }
 
-void pack_bit_plane(uint8_t (&bits)[32], const Codes& codes, int shift) {
+void pack_bit_plane(uint8_t (&bits)[32], const Codes256& codes, int shift) {
   for (size_t i = 0; i < kValues; ++i) {
     set_bits(bits[i % 32], (codes[i] >> shift) & 1, i / 32);
   }

@@ -11,7 +11,7 @@
 namespace quern {
 namespace {
 
-using Codes = std::array<int, 32>;
+using Codes32 = std::array<int, 32>;
 
 // Stores `d` as f16 and returns the value that a decoder will see.
 float store_scale(float d, uint16_t& bits) {
@@ -20,23 +20,23 @@ float store_scale(float d, uint16_t& bits) {
 }
 
 // Low 4 bits: byte j holds codes j and j + 16.
-void pack_nibbles(const Codes& codes, uint8_t (&qs)[16]) {
+void pack_nibbles(const Codes32& codes, uint8_t (&qs)[16]) {
   for (size_t j = 0; j < 16; ++j) {
     qs[j] = static_cast<uint8_t>((codes[j] & 15) | (codes[j + 16] & 15) << 4);
   }
 }
 
 // Bit 4 of each code.
-void pack_fifth_bits(const Codes& codes, uint8_t (&qh)[4]) {
+void pack_fifth_bits(const Codes32& codes, uint8_t (&qh)[4]) {
   for (size_t i = 0; i < 32; ++i) {
     qh[i / 8] = static_cast<uint8_t>(qh[i / 8] | ((codes[i] >> 4) & 1) << (i % 8));
   }
 }
 
 // Codes 0..(hi - lo) of a symmetric format, with its scale stored in `d`.
-Codes symmetric_codes(std::span<const float, 32> x, const UniformLevels& levels, uint16_t& d) {
+Codes32 symmetric_codes(std::span<const float, 32> x, const UniformLevels& levels, uint16_t& d) {
   const float inverse = reciprocal(store_scale(fit_scale(x, levels), d));
-  Codes codes{};
+  Codes32 codes{};
   for (size_t i = 0; i < 32; ++i) {
     codes[i] = levels.code(x[i] * inverse);
   }
@@ -49,13 +49,13 @@ struct StoredLine {
 };
 
 // Codes 0..code_max of a format with an offset, with its line stored in `stored`.
-Codes affine_codes(std::span<const float, 32> x, int code_max, StoredLine stored) {
+Codes32 affine_codes(std::span<const float, 32> x, int code_max, StoredLine stored) {
   const Line line = fit_line(x, {.code_max = code_max, .storage = LineStorage::f16});
   const float inverse = reciprocal(store_scale(line.d, stored.d));
   stored.m = f32_to_f16(line.m);
   const float m = f16_to_f32(stored.m);
   const UniformLevels levels{0.0F, static_cast<float>(code_max)};
-  Codes codes{};
+  Codes32 codes{};
   for (size_t i = 0; i < 32; ++i) {
     codes[i] = levels.code((x[i] - m) * inverse);
   }
@@ -72,7 +72,7 @@ int mxfp4_code(double v) {
 }
 
 struct Mxfp4Trial {
-  Codes codes{};
+  Codes32 codes{};
   double error = 0.0;
 };
 
@@ -100,13 +100,14 @@ void quantise_block(const float* x, BlockQ41& block) {
 }
 
 void quantise_block(const float* x, BlockQ50& block) {
-  const Codes codes = symmetric_codes(std::span<const float, 32>(x, 32), {-16.0F, 15.0F}, block.d);
+  const Codes32 codes =
+      symmetric_codes(std::span<const float, 32>(x, 32), {-16.0F, 15.0F}, block.d);
   pack_nibbles(codes, block.qs);
   pack_fifth_bits(codes, block.qh);
 }
 
 void quantise_block(const float* x, BlockQ51& block) {
-  const Codes codes = affine_codes(std::span<const float, 32>(x, 32), 31, {block.d, block.m});
+  const Codes32 codes = affine_codes(std::span<const float, 32>(x, 32), 31, {block.d, block.m});
   pack_nibbles(codes, block.qs);
   pack_fifth_bits(codes, block.qh);
 }
@@ -118,9 +119,9 @@ void quantise_block(const float* x, BlockQ80& block) {
     peak = std::max(peak, std::abs(x[i]));
   }
   const float inverse = reciprocal(store_scale(peak / 127.0F, block.d));
-  constexpr UniformLevels kLevels{-127.0F, 127.0F};
+  constexpr UniformLevels levels{-127.0F, 127.0F};
   for (size_t i = 0; i < 32; ++i) {
-    block.qs[i] = static_cast<int8_t>(kLevels.nearest(x[i] * inverse));
+    block.qs[i] = static_cast<int8_t>(levels.nearest(x[i] * inverse));
   }
 }
 
@@ -128,7 +129,7 @@ void quantise_block(const float* x, BlockIq4Nl& block) {
   const CodebookLevels levels(kIq4Codebook);
   const float d = fit_scale(std::span<const float>(x, 32), levels);
   const float inverse = reciprocal(store_scale(d, block.d));
-  Codes codes{};
+  Codes32 codes{};
   for (size_t i = 0; i < 32; ++i) {
     codes[i] = levels.code(x[i] * inverse);
   }

@@ -10,9 +10,6 @@
 
 namespace quern {
 
-// KV positions a block holds. 16 keys fill one 512-bit register of f32 scores.
-inline constexpr uint32_t kKvBlockTokens = 16;
-
 // One sequence's share of a batch: rows [first_row, first_row + n_rows).
 struct BatchSequence {
   SeqId seq{};

@@ -46,6 +46,9 @@ enum class DType : uint8_t {
 };
 inline constexpr int kDTypeCount = static_cast<int>(DType::nvfp4) + 1;
 
+// How the keys and values of past tokens are stored.
+enum class KvDType : uint8_t { f16, f32, q8_0 };
+
 struct DTypeTraits {
   std::string_view name;    // as the field writes it: "Q4_K", "F16"
   uint32_t block_elements;  // elements a block holds; 1 for plain types

@@ -279,7 +279,8 @@ struct OutputRows {
   size_t stride;
   const float* bias;
   int first_row;
-  int n_rows;  // of the matrix
+  int n_rows;   // of the matrix
+  bool paired;  // two accumulators make an output row
 };
 
 template <int T>
@@ -292,9 +293,14 @@ QUERN_INLINE void store_panel(const OutputRows& to, int panel, const __m512 (&ac
   const auto mask = static_cast<__mmask16>(left >= kPanelRows ? 0xFFFF : (1 << left) - 1);
   const __m512 bias =
       to.bias == nullptr ? _mm512_setzero_ps() : _mm512_maskz_loadu_ps(mask, to.bias + row);
-  for (int t = 0; t < T; ++t) {
-    const __m512 value = to.bias == nullptr ? acc[t] : _mm512_add_ps(acc[t], bias);
-    _mm512_mask_storeu_ps(to.out + static_cast<size_t>(t) * to.stride + row, mask, value);
+  const int step = to.paired ? 2 : 1;
+  float* out = to.out + row;
+  for (int t = 0; t < T; t += step, out += to.stride) {
+    __m512 sum = acc[t];
+    if (to.paired && t + 1 < T) {
+      sum = _mm512_add_ps(sum, acc[t + 1]);
+    }
+    _mm512_mask_storeu_ps(out, mask, to.bias == nullptr ? sum : _mm512_add_ps(sum, bias));
   }
 }
 
@@ -344,8 +350,12 @@ void direct_matmul(const MatmulArgs& args) {
   fill_group_tables<F, T>(args.x.sums, args.x.scales, n_blocks, scratch.tables);
   const size_t panel_bytes = static_cast<size_t>(args.n_columns) / F::kElements * F::kBytes;
   for (uint32_t tile = args.first_tile; tile < args.last_tile; ++tile) {
-    const OutputRows to{args.out, args.out_stride, args.bias, static_cast<int>(tile) * kPairRows,
-                        static_cast<int>(args.n_rows)};
+    const OutputRows to{args.out,
+                        args.out_stride,
+                        args.bias,
+                        static_cast<int>(tile) * kPairRows,
+                        static_cast<int>(args.n_rows),
+                        args.paired};
     for (int panel = 0; panel < 2; ++panel) {
       __m512 acc[T];
       for (__m512& a : acc) {
@@ -381,8 +391,13 @@ void tiled_group(const MatmulArgs& args, const Scratch& scratch, TileRange tiles
          d,
          scratch.tables},
         acc);
-    const OutputRows to{args.out + token * args.out_stride, args.out_stride, args.bias,
-                        static_cast<int>(tile) * kPairRows, static_cast<int>(args.n_rows)};
+    const size_t out_row = args.paired ? token / 2 : token;
+    const OutputRows to{args.out + out_row * args.out_stride,
+                        args.out_stride,
+                        args.bias,
+                        static_cast<int>(tile) * kPairRows,
+                        static_cast<int>(args.n_rows),
+                        args.paired};
     store_panel<T>(to, 0, acc[0]);
     store_panel<T>(to, 1, acc[1]);
   }

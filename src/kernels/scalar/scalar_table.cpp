@@ -26,7 +26,22 @@ Place place_of(size_t token, size_t n_tokens) {
   return {group, std::min<size_t>(kTileTokens, n_tokens - group), token - group};
 }
 
+void store_code(const PrepareArgs& args, const Place& at, size_t column, int code) {
+  int8_t* codes = args.out.codes + at.group * args.n_columns;
+  codes[(column / 4 * at.n_tokens + at.index) * 4 + column % 4] = static_cast<int8_t>(code);
+  args.out.sums[at.group * args.n_columns / 16 + column / 16 * at.n_tokens + at.index] += code;
+}
+
+void start_block(const PrepareArgs& args, const Place& at, size_t block, float scale) {
+  args.out.scales[at.group * args.n_columns / 32 + block * at.n_tokens + at.index] = scale;
+  for (size_t h = 0; h < 2; ++h) {
+    args.out.sums[at.group * args.n_columns / 16 + (2 * block + h) * at.n_tokens + at.index] = 0;
+  }
+}
+
 void quantise_block(const float* x, const PrepareArgs& args, const Place& at, size_t block) {
+  constexpr float kFiner =
+      254.0F;  // what rounding leaves over is at most half a step: 127 of these
   float max = 0;
   bool has_nan = false;
   for (size_t i = 0; i < kActivationBlock; ++i) {
@@ -34,27 +49,31 @@ void quantise_block(const float* x, const PrepareArgs& args, const Place& at, si
     has_nan = has_nan || std::isnan(x[i]);
   }
   const float inverse = max >= 1e-30F && max <= 3e38F ? 127.0F / max : 0.0F;
-  int32_t sums[2] = {0, 0};
-  int8_t* codes = args.out.codes + at.group * args.n_columns;
-  for (size_t i = 0; i < kActivationBlock; ++i) {
-    const auto code = static_cast<int8_t>(has_nan ? 0 : std::nearbyint(x[i] * inverse));
-    const size_t column = block * kActivationBlock + i;
-    codes[(column / 4 * at.n_tokens + at.index) * 4 + column % 4] = code;
-    sums[i / 16] += code;
+  const float scale = has_nan ? std::numeric_limits<float>::quiet_NaN() : max / 127.0F;
+  const Place rest_at{at.group, at.n_tokens, at.index + 1};
+  start_block(args, at, block, scale);
+  if (args.paired) {
+    start_block(args, rest_at, block, scale / kFiner);
   }
-  args.out.scales[at.group * args.n_columns / 32 + block * at.n_tokens + at.index] =
-      has_nan ? std::numeric_limits<float>::quiet_NaN() : max / 127.0F;
-  for (size_t h = 0; h < 2; ++h) {
-    args.out.sums[at.group * args.n_columns / 16 + (2 * block + h) * at.n_tokens + at.index] =
-        sums[h];
+  for (size_t i = 0; i < kActivationBlock; ++i) {
+    const size_t column = block * kActivationBlock + i;
+    const int code = has_nan ? 0 : static_cast<int>(std::nearbyint(x[i] * inverse));
+    store_code(args, at, column, code);
+    if (args.paired) {
+      const float rest = std::fma(-static_cast<float>(code), scale, x[i]);
+      const float fine = has_nan ? 0.0F : std::nearbyint(rest * (inverse * kFiner));
+      store_code(args, rest_at, column,
+                 static_cast<int>(std::min(127.0F, std::max(-127.0F, fine))));
+    }
   }
 }
 
 void prepare_codes(const PrepareArgs& args) {
-  for (size_t token = args.first_token; token < args.last_token; ++token) {
+  const size_t rows_per_token = args.paired ? 2 : 1;
+  for (size_t token = args.first_token; token < args.last_token; token += rows_per_token) {
     for (size_t block = 0; block < args.n_columns / kActivationBlock; ++block) {
-      quantise_block(args.x + token * args.x_stride + block * kActivationBlock, args,
-                     place_of(token, args.n_tokens), block);
+      quantise_block(args.x + token / rows_per_token * args.x_stride + block * kActivationBlock,
+                     args, place_of(token, args.n_tokens), block);
     }
   }
 }
@@ -96,14 +115,17 @@ void matmul(const MatmulArgs& args) {
                  .panel = args.weights + row * row_size,
                  .out = row_data});
     dequantise_row(kDType, row_data, row_floats, args.n_columns);
-    for (size_t token = 0; token < args.n_tokens; ++token) {
-      const Place at = place_of(token, args.n_tokens);
+    const size_t rows_per_token = args.paired ? 2 : 1;
+    for (size_t token = 0; token < args.n_tokens; token += rows_per_token) {
       double sum = 0;
-      for (size_t k = 0; k < args.n_columns; ++k) {
-        sum += static_cast<double>(row_floats[k]) * activation<kCodes>(args, at, k);
+      for (size_t part = 0; part < rows_per_token; ++part) {
+        const Place at = place_of(token + part, args.n_tokens);
+        for (size_t k = 0; k < args.n_columns; ++k) {
+          sum += static_cast<double>(row_floats[k]) * activation<kCodes>(args, at, k);
+        }
       }
       const float bias = args.bias == nullptr ? 0.0F : args.bias[row];
-      args.out[token * args.out_stride + row] = static_cast<float>(sum) + bias;
+      args.out[token / rows_per_token * args.out_stride + row] = static_cast<float>(sum) + bias;
     }
   }
 }
@@ -186,11 +208,11 @@ const int8_t* q8_codes(const KvLayer& layer, const std::byte* head) {
 
 float kv_read(const KvLayer& layer, const std::byte* head, KvElement at) {
   switch (layer.type) {
-    case KvType::f16:
+    case KvDType::f16:
       return f16_to_f32(reinterpret_cast<const uint16_t*>(head)[at.index]);
-    case KvType::f32:
+    case KvDType::f32:
       return reinterpret_cast<const float*>(head)[at.index];
-    case KvType::q8_0:
+    case KvDType::q8_0:
       return reinterpret_cast<const float*>(head)[at.scale_index] *
              static_cast<float>(q8_codes(layer, head)[at.index]);
   }
@@ -211,14 +233,14 @@ void kv_write_span(const KvLayer& layer, std::byte* head, const Element& element
     const KvElement at = element(d + i);
     const float value = i < n ? x[i] : 0.0F;
     switch (layer.type) {
-      case KvType::f16:
+      case KvDType::f16:
         reinterpret_cast<uint16_t*>(head)[at.index] =
             f32_to_f16(std::min(std::max(value, -kF16Max), kF16Max));
         break;
-      case KvType::f32:
+      case KvDType::f32:
         reinterpret_cast<float*>(head)[at.index] = value;
         break;
-      case KvType::q8_0:
+      case KvDType::q8_0:
         reinterpret_cast<float*>(head)[at.scale_index] = scale;
         const_cast<int8_t*>(q8_codes(layer, head))[at.index] =
             static_cast<int8_t>(std::nearbyint(value * inverse));

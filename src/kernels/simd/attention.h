@@ -214,11 +214,11 @@ void attend_any(const AttentionArgs& args) {
 
 void simd_attention(const AttentionArgs& args) {
   switch (args.layer.type) {
-    case KvType::f16:
+    case KvDType::f16:
       return attend_any<KvF16>(args);
-    case KvType::f32:
+    case KvDType::f32:
       return attend_any<KvF32>(args);
-    case KvType::q8_0:
+    case KvDType::q8_0:
       return attend_any<KvQ8>(args);
   }
 }

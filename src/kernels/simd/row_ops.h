@@ -152,13 +152,13 @@ void simd_kv_write(const KvWriteArgs& args) {
     const size_t offset =
         (static_cast<size_t>(args.block) * layer.n_kv_heads + head) * layer.head_bytes;
     switch (layer.type) {
-      case KvType::f16:
+      case KvDType::f16:
         write_head_f16(args, head, offset);
         break;
-      case KvType::f32:
+      case KvDType::f32:
         write_head_f32(args, head, offset);
         break;
-      case KvType::q8_0:
+      case KvDType::q8_0:
         write_head_q8(args, head, offset);
         break;
     }

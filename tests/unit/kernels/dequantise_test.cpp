@@ -26,8 +26,8 @@ struct Vector {
   double weighted_sum;           // of (i + 1) * value i: notices any permutation
 };
 
-void PrintTo(const Vector& vector, std::ostream* out) {
-  *out << name(vector.dtype);
+std::ostream& operator<<(std::ostream& out, const Vector& vector) {
+  return out << name(vector.dtype);
 }
 
 // Bytes from the linear congruential generator of Numerical Recipes, seed 1.

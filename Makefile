@@ -1,0 +1,93 @@
+# Every target stands on tools/setup.sh, which installs what is missing (as root, on Debian 12) or says what to install.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+JOBS ?= $(shell nproc 2>/dev/null || echo 2)
+PREFIX ?= /usr/local
+FUZZ_SECONDS ?= 60
+# Precompiled headers and paths must not defeat the compiler cache.
+export CCACHE_BASEDIR ?= $(CURDIR)
+export CCACHE_NOHASHDIR ?= 1
+export CCACHE_SLOPPINESS ?= pch_defines,time_macros
+
+.PHONY: help build demo model test check world bench lint format asan tsan fuzz coverage install clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
+
+build: ## Build the program: build/release/quern
+	@tools/setup.sh build
+	@tools/configure.sh release
+	@ninja -C build/release -j $(JOBS) quern
+
+demo: build ## Fetch the demo model once and stream an answer from it
+	@tools/demo.sh
+
+model: ## Fetch the demo model into the model store
+	@tools/setup.sh python
+	@python3 tools/fetch_model.py
+
+test: ## Build everything; unit, parity, golden and world tests; the structure checks
+	@tools/setup.sh build python
+	@tools/configure.sh release
+	@ninja -C build/release -j $(JOBS)
+	@$(MAKE) --no-print-directory model check
+	@tools/world.sh
+	@tools/ctest.sh build/release
+
+check: ## Layer, JSON, OS-call and path rules; no weak symbols in ISA objects (after a build)
+	@python3 -m unittest discover -q -s tests/tools -p '*_test.py'
+	@python3 tools/check_layers.py
+	@python3 tools/check_architecture.py
+	@python3 tools/check_isa_symbols.py build/release
+
+world: build model ## Compare with other implementations from PyPI
+	@ninja -C build/release -j $(JOBS)
+	@tools/world.sh
+
+bench: ## Build and run the micro-benchmarks
+	@tools/setup.sh build
+	@tools/configure.sh bench
+	@ninja -C build/bench -j $(JOBS)
+	@tools/bench.sh build/bench
+
+lint: ## clang-format and clang-tidy over every source file
+	@tools/setup.sh build lint
+	@tools/configure.sh lint
+	@python3 tools/lint.py --jobs $(JOBS)
+
+format: ## Rewrite the sources as clang-format wants them
+	@tools/setup.sh lint
+	@python3 tools/lint.py --fix-format
+
+asan: ## Unit and small-model tests under AddressSanitizer and UndefinedBehaviorSanitizer
+	@tools/setup.sh build
+	@tools/configure.sh asan
+	@ninja -C build/asan -j $(JOBS)
+	@tools/ctest.sh build/asan -L san
+
+tsan: ## The same tests under ThreadSanitizer
+	@tools/setup.sh build
+	@tools/configure.sh tsan
+	@ninja -C build/tsan -j $(JOBS)
+	@tools/ctest.sh build/tsan -L san
+
+fuzz: ## Run each fuzz target for FUZZ_SECONDS (default 60)
+	@tools/setup.sh build fuzz
+	@tools/configure.sh fuzz
+	@tools/fuzz.sh build/fuzz $(FUZZ_SECONDS)
+
+coverage: ## Line coverage of the tests outside apps/; fails under 90%
+	@tools/setup.sh build python coverage
+	@tools/configure.sh coverage
+	@ninja -C build/coverage -j $(JOBS)
+	@$(MAKE) --no-print-directory model
+	@tools/coverage.sh build/coverage 90
+
+install: build ## Install under PREFIX (default /usr/local), below DESTDIR if set
+	@DESTDIR="$(DESTDIR)" cmake --install build/release --prefix "$(PREFIX)" --component quern
+
+clean: ## Remove every build folder
+	@rm -rf build

@@ -1,0 +1,32 @@
+#include "model/arch/decoder.h"
+
+namespace quern {
+
+Result<std::unique_ptr<Model>> Decoder::load(ModelConfig config, WeightLoader& loader,
+                                             const DecoderTraits& traits) {
+  QUERN_ASSIGN(std::unique_ptr<Rope> rope, load_rope(loader, config, traits.rope_interleaved));
+  std::unique_ptr<Decoder> model(new Decoder(std::move(config), loader.backend()));
+  model->rope_ = std::move(rope);
+  for (uint32_t i = 0; i < model->config().n_layers; ++i) {
+    Layer layer;
+    QUERN_ASSIGN(layer.attention, load_attention(loader, model->config(), i, traits.qk_norm));
+    QUERN_ASSIGN(layer.ffn, load_ffn(loader, model->config(), i));
+    model->layers_.push_back(std::move(layer));
+  }
+  return model;
+}
+
+void Decoder::run_layers(const Step& step) {
+  const BlockContext context{.backend = step.backend,
+                             .kv = step.kv,
+                             .config = config(),
+                             .a = activations(),
+                             .rope = *rope_,
+                             .n_rows = step.n_rows};
+  for (uint32_t i = 0; i < layers_.size(); ++i) {
+    run_attention(context, layers_[i].attention, i);
+    run_ffn(context, layers_[i].ffn);
+  }
+}
+
+}  // namespace quern

@@ -1,0 +1,127 @@
+#include "model/layers.h"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <cmath>
+
+namespace quern {
+
+std::string layer_tensor(uint32_t layer, std::string_view suffix) {
+  return fmt::format("blk.{}.{}", layer, suffix);
+}
+
+Result<AttentionWeights> load_attention(WeightLoader& loader, const ModelConfig& config,
+                                        uint32_t layer, bool with_qk_norm) {
+  const auto named = [&](std::string_view suffix) { return layer_tensor(layer, suffix); };
+  const uint32_t q_width = config.n_heads * config.head_dim;
+  const uint32_t kv_width = config.n_kv_heads * config.head_dim;
+  AttentionWeights w;
+  QUERN_ASSIGN(w.norm, loader.vector(named("attn_norm.weight"), config.d_model));
+  QUERN_ASSIGN(w.q, loader.matrix(named("attn_q.weight"), q_width, config.d_model));
+  QUERN_ASSIGN(w.k, loader.matrix(named("attn_k.weight"), kv_width, config.d_model));
+  QUERN_ASSIGN(w.v, loader.matrix(named("attn_v.weight"), kv_width, config.d_model));
+  QUERN_ASSIGN(w.out, loader.matrix(named("attn_output.weight"), config.d_model, q_width));
+  QUERN_ASSIGN(w.q_bias, loader.optional_vector(named("attn_q.bias"), q_width));
+  QUERN_ASSIGN(w.k_bias, loader.optional_vector(named("attn_k.bias"), kv_width));
+  QUERN_ASSIGN(w.v_bias, loader.optional_vector(named("attn_v.bias"), kv_width));
+  QUERN_ASSIGN(w.out_bias, loader.optional_vector(named("attn_output.bias"), config.d_model));
+  if (with_qk_norm) {
+    QUERN_ASSIGN(w.q_norm, loader.vector(named("attn_q_norm.weight"), config.head_dim));
+    QUERN_ASSIGN(w.k_norm, loader.vector(named("attn_k_norm.weight"), config.head_dim));
+  }
+  return w;
+}
+
+Result<FfnWeights> load_ffn(WeightLoader& loader, const ModelConfig& config, uint32_t layer) {
+  const auto named = [&](std::string_view suffix) { return layer_tensor(layer, suffix); };
+  FfnWeights w;
+  QUERN_ASSIGN(w.norm, loader.vector(named("ffn_norm.weight"), config.d_model));
+  QUERN_ASSIGN(w.gate, loader.matrix(named("ffn_gate.weight"), config.d_ff, config.d_model));
+  QUERN_ASSIGN(w.up, loader.matrix(named("ffn_up.weight"), config.d_ff, config.d_model));
+  QUERN_ASSIGN(w.down, loader.matrix(named("ffn_down.weight"), config.d_model, config.d_ff));
+  QUERN_ASSIGN(w.gate_bias, loader.optional_vector(named("ffn_gate.bias"), config.d_ff));
+  QUERN_ASSIGN(w.up_bias, loader.optional_vector(named("ffn_up.bias"), config.d_ff));
+  QUERN_ASSIGN(w.down_bias, loader.optional_vector(named("ffn_down.bias"), config.d_model));
+  return w;
+}
+
+Result<std::unique_ptr<Rope>> load_rope(WeightLoader& loader, ModelConfig& config,
+                                        bool interleaved) {
+  if (loader.has("rope_freqs.weight")) {
+    QUERN_ASSIGN(config.rope.frequency_divisors,
+                 loader.host_vector("rope_freqs.weight", config.rope.n_rotated / 2));
+    for (const float divisor : config.rope.frequency_divisors) {
+      if (!std::isfinite(divisor) || divisor <= 0) {
+        return fail({.kind = ErrorKind::invalid_input,
+                     .where = "model",
+                     .what = fmt::format("tensor 'rope_freqs.weight' holds {}", divisor),
+                     .expected = "positive numbers"});
+      }
+    }
+  }
+  return loader.backend().make_rope(make_rope_spec(config.rope, interleaved));
+}
+
+void run_attention(const BlockContext& context, const AttentionWeights& w, uint32_t layer) {
+  const auto& [backend, kv, config, a, rope, n_rows] = context;
+  backend.rms_norm({.x = a.x.get(),
+                    .weight = w.norm.get(),
+                    .out = a.h.get(),
+                    .n_rows = n_rows,
+                    .eps = config.rms_eps});
+  const std::array<LinearTarget, 3> qkv = {{
+      {.weight = w.q.get(), .bias = w.q_bias.get(), .out = a.q.get()},
+      {.weight = w.k.get(), .bias = w.k_bias.get(), .out = a.k.get()},
+      {.weight = w.v.get(), .bias = w.v_bias.get(), .out = a.v.get()},
+  }};
+  backend.linear({.x = a.h.get(), .targets = qkv, .n_rows = n_rows});
+  const auto head_norm = [&](Activations& x, const Vector* weight, uint32_t n_heads) {
+    if (weight != nullptr) {
+      backend.rms_norm({.x = &x,
+                        .weight = weight,
+                        .out = &x,
+                        .n_rows = n_rows,
+                        .n_heads = n_heads,
+                        .eps = config.rms_eps});
+    }
+  };
+  head_norm(*a.q, w.q_norm.get(), config.n_heads);
+  head_norm(*a.k, w.k_norm.get(), config.n_kv_heads);
+  backend.rope(
+      {.x = a.q.get(), .rope = &rope, .n_heads = config.n_heads, .head_dim = config.head_dim});
+  backend.rope(
+      {.x = a.k.get(), .rope = &rope, .n_heads = config.n_kv_heads, .head_dim = config.head_dim});
+  backend.kv_write({.kv = &kv, .layer = layer, .k = a.k.get(), .v = a.v.get()});
+  backend.attention({.kv = &kv,
+                     .layer = layer,
+                     .q = a.q.get(),
+                     .out = a.attended.get(),
+                     .n_heads = config.n_heads,
+                     .scale = 1.0F / std::sqrt(static_cast<float>(config.head_dim))});
+  const LinearTarget out{.weight = w.out.get(), .bias = w.out_bias.get(), .out = a.h.get()};
+  backend.linear({.x = a.attended.get(), .targets = {&out, 1}, .n_rows = n_rows});
+  backend.add(*a.x, *a.h, n_rows);
+}
+
+void run_ffn(const BlockContext& context, const FfnWeights& w) {
+  Backend& backend = context.backend;
+  ModelActivations& a = context.a;
+  const uint32_t n_rows = context.n_rows;
+  backend.rms_norm({.x = a.x.get(),
+                    .weight = w.norm.get(),
+                    .out = a.h.get(),
+                    .n_rows = n_rows,
+                    .eps = context.config.rms_eps});
+  const std::array<LinearTarget, 2> gate_up = {{
+      {.weight = w.gate.get(), .bias = w.gate_bias.get(), .out = a.gate.get()},
+      {.weight = w.up.get(), .bias = w.up_bias.get(), .out = a.up.get()},
+  }};
+  backend.linear({.x = a.h.get(), .targets = gate_up, .n_rows = n_rows});
+  backend.gated({.gate = a.gate.get(), .up = a.up.get(), .out = a.gate.get(), .n_rows = n_rows});
+  const LinearTarget down{.weight = w.down.get(), .bias = w.down_bias.get(), .out = a.h.get()};
+  backend.linear({.x = a.gate.get(), .targets = {&down, 1}, .n_rows = n_rows});
+  backend.add(*a.x, *a.h, n_rows);
+}
+
+}  // namespace quern

@@ -1,0 +1,53 @@
+// The blocks that decoder architectures are made of: their weights and how they run.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "model/model.h"
+#include "model/weight_loader.h"
+
+namespace quern {
+
+// "blk.3.attn_q.weight"
+std::string layer_tensor(uint32_t layer, std::string_view suffix);
+
+struct AttentionWeights {
+  std::unique_ptr<Vector> norm;  // [d_model]
+  std::unique_ptr<Matrix> q, k, v,
+      out;  // [heads * head_dim, d_model]; out [d_model, n_heads * head_dim]
+  std::unique_ptr<Vector> q_bias, k_bias, v_bias, out_bias;  // null for none
+  std::unique_ptr<Vector> q_norm, k_norm;                    // [head_dim] per head, null for none
+};
+
+struct FfnWeights {
+  std::unique_ptr<Vector> norm;                           // [d_model]
+  std::unique_ptr<Matrix> gate, up;                       // [d_ff, d_model]
+  std::unique_ptr<Matrix> down;                           // [d_model, d_ff]
+  std::unique_ptr<Vector> gate_bias, up_bias, down_bias;  // null for none
+};
+
+// Biases are taken where the file has them. `with_qk_norm` demands per-head norms of q and k.
+Result<AttentionWeights> load_attention(WeightLoader& loader, const ModelConfig& config,
+                                        uint32_t layer, bool with_qk_norm);
+Result<FfnWeights> load_ffn(WeightLoader& loader, const ModelConfig& config, uint32_t layer);
+// The rotation by the config, with the file's rope_freqs where it has them.
+Result<std::unique_ptr<Rope>> load_rope(WeightLoader& loader, ModelConfig& config,
+                                        bool interleaved);
+
+// What the blocks of one forward pass share.
+struct BlockContext {
+  Backend& backend;
+  KvStorage& kv;
+  const ModelConfig& config;
+  ModelActivations& a;
+  const Rope& rope;
+  uint32_t n_rows = 0;
+};
+
+// x += out(attention(norm(x)))
+void run_attention(const BlockContext& context, const AttentionWeights& weights, uint32_t layer);
+// x += down(silu(gate(norm(x))) * up(norm(x)))
+void run_ffn(const BlockContext& context, const FfnWeights& weights);
+
+}  // namespace quern

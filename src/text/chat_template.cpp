@@ -1,0 +1,116 @@
+#include "text/chat_template.h"
+
+#include <array>
+#include <charconv>
+
+#include "text/jinja/interpreter.h"
+#include "text/jinja/parser.h"
+
+namespace quern {
+
+ChatTemplate::ChatTemplate(std::shared_ptr<const jinja::Ast> ast, const jinja::Limits& limits)
+    : ast_(std::move(ast)), limits_(limits) {}
+
+Result<ChatTemplate> ChatTemplate::parse(std::string_view source, const jinja::Limits& limits) {
+  QUERN_ASSIGN(std::unique_ptr<const jinja::Ast> ast, jinja::parse_template(source, limits));
+  return ChatTemplate(std::move(ast), limits);
+}
+
+Result<std::string> ChatTemplate::render(const jinja::Dict& context, const std::tm& now) const {
+  jinja::Runtime runtime(limits_, now);
+  if (const Status shallow = runtime.check_depth(context.depth()); !shallow) {
+    return std::unexpected(jinja::at_line(shallow.error(), 1));
+  }
+  return jinja::Interpreter(*ast_, runtime, context).render();
+}
+
+Result<std::string> ChatTemplate::render(const ChatPrompt& prompt) const {
+  std::vector<jinja::Value> messages;
+  for (const ChatMessage& message : prompt.messages) {
+    jinja::Dict entries;
+    entries.set("role", jinja::Value::string(message.role));
+    entries.set("content", jinja::Value::string(message.content));
+    messages.push_back(jinja::Value::dict(std::move(entries)));
+  }
+  jinja::Dict context;
+  context.set("messages", jinja::Value::list(std::move(messages)));
+  context.set("tools", jinja::Value::none());
+  context.set("documents", jinja::Value::none());
+  context.set("add_generation_prompt", jinja::Value::boolean(prompt.add_generation_prompt));
+  context.set("bos_token", jinja::Value::string(prompt.bos_token));
+  context.set("eos_token", jinja::Value::string(prompt.eos_token));
+  for (const auto& [name, value] : prompt.variables) {
+    context.set(name, value);
+  }
+  return render(context, prompt.now);
+}
+
+namespace {
+
+// The number in text[from, from + n); nothing when there is something else.
+std::optional<int> digits(std::string_view text, size_t from, size_t n) {
+  int value = 0;
+  if (text.size() < from + n) {
+    return std::nullopt;
+  }
+  const char* end = text.data() + from + n;
+  const auto result = std::from_chars(text.data() + from, end, value);
+  return result.ptr == end && value >= 0 ? std::optional(value) : std::nullopt;
+}
+
+bool leap(int year) {
+  return (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+}
+
+constexpr std::array<int, 13> kDaysBefore = {0,   31,  59,  90,  120, 151, 181,
+                                             212, 243, 273, 304, 334, 365};
+
+int days_in(int year, int month) {
+  return kDaysBefore[static_cast<size_t>(month)] - kDaysBefore[static_cast<size_t>(month) - 1] +
+         (month == 2 && leap(year) ? 1 : 0);
+}
+
+bool within(const std::optional<int>& value, int low, int high) {
+  return value && *value >= low && *value <= high;
+}
+
+}  // namespace
+
+Result<std::tm> parse_time(std::string_view text) {
+  const auto wrong = [&] {
+    return fail({.where = "template",
+                 .what = "the time '" + std::string(text) + "' is not valid",
+                 .expected = "a time like 2026-01-15T12:00:00"});
+  };
+  const auto year = digits(text, 0, 4);
+  const auto month = digits(text, 5, 2);
+  const auto day = digits(text, 8, 2);
+  const bool dated = within(year, 1, 9999) && within(month, 1, 12) && text[4] == '-' &&
+                     text[7] == '-' && within(day, 1, days_in(*year, *month));
+  if (!dated) {
+    return wrong();
+  }
+  std::tm time{};
+  if (text.size() > 10) {
+    const auto hour = digits(text, 11, 2);
+    const auto minute = digits(text, 14, 2);
+    const auto second = text.size() > 16 ? digits(text, 17, 2) : std::optional(0);
+    if (!within(hour, 0, 23) || !within(minute, 0, 59) || !within(second, 0, 60)) {
+      return wrong();
+    }
+    time.tm_hour = *hour;
+    time.tm_min = *minute;
+    time.tm_sec = *second;
+  }
+  time.tm_year = *year - 1900;
+  time.tm_mon = *month - 1;
+  time.tm_mday = *day;
+  time.tm_yday = kDaysBefore[static_cast<size_t>(*month) - 1] + *day - 1 +
+                 (*month > 2 && leap(*year) ? 1 : 0);
+  const int before = *year - 1;  // whole years since year 1, whose first day was a Monday
+  const int days = before * 365 + before / 4 - before / 100 + before / 400 + time.tm_yday;
+  time.tm_wday = (days + 1) % 7;
+  return time;
+}
+
+}  // namespace quern

@@ -1,0 +1,239 @@
+// for blocks and the loop variable.
+#include <algorithm>
+#include <utility>
+
+#include "text/jinja/interpreter.h"
+
+namespace quern::jinja {
+
+Status Interpreter::run_loop(const Stmt& stmt) {
+  QUERN_ASSIGN(const Value iterable, eval(*stmt.expr));
+  QUERN_ASSIGN(const std::shared_ptr<LoopObject> loop, start_loop(stmt, iterable));
+  return run_loop_items(loop);
+}
+
+Result<std::shared_ptr<LoopObject>> Interpreter::start_loop(const Stmt& stmt,
+                                                            const Value& iterable) {
+  auto loop = std::make_shared<LoopObject>();
+  loop->stmt = &stmt;
+  loop->outer = scope_;
+  QUERN_ASSIGN(loop->items, runtime_.collect(iterable));
+  for (const Value& item : loop->items) {
+    loop->depth = std::max(loop->depth, item.depth() + 1);
+  }
+  QUERN_TRY(runtime_.check_depth(loop->depth));
+  QUERN_TRY(runtime_.charge(*loop, loop->items.capacity() * sizeof(Value)));
+  return loop;
+}
+
+Result<bool> Interpreter::passes(LoopObject& loop, const Value& item) {
+  if (loop.stmt->test == nullptr) {
+    return true;
+  }
+  auto outer = push_scope(nullptr, loop.outer);
+  const Status assigned = assign(loop.stmt->target, item);
+  auto condition = assigned ? eval(*loop.stmt->test)
+                            : Result<Value>(std::unexpected(assigned.error()));
+  scope_ = std::move(outer);
+  QUERN_TRY(condition);
+  return truthy(*condition);
+}
+
+Result<std::optional<Value>> Interpreter::peek(LoopObject& loop) {
+  while (!loop.after && loop.next < loop.items.size()) {
+    Value item = loop.items[loop.next++];
+    QUERN_ASSIGN(const bool passed, passes(loop, item));
+    if (passed) {
+      loop.after = std::move(item);
+    }
+  }
+  return loop.after;
+}
+
+Result<std::optional<Value>> Interpreter::next_item(LoopObject& loop) {
+  QUERN_TRY(peek(loop));
+  std::optional<Value> item = std::exchange(loop.after, std::nullopt);
+  if (item) {
+    ++loop.index0;
+    loop.before = std::exchange(loop.current, *item);
+  }
+  return item;
+}
+
+// Gives the body a fresh scope with the targets and `loop`.
+Status Interpreter::enter_iteration(const std::shared_ptr<LoopObject>& loop) {
+  push_scope(&loop->stmt->body, loop->outer);
+  if (loop->stmt->uses_loop) {
+    scope_->set(ast_.loop, Value::object(Kind::loop, loop));
+  }
+  return assign(loop->stmt->target, loop->current);
+}
+
+Status Interpreter::run_loop_items(const std::shared_ptr<LoopObject>& loop) {
+  const std::shared_ptr<Scope> outer = scope_;
+  const Stmt& stmt = *loop->stmt;
+  bool completed = false;  // one iteration at least, without break or continue
+  Status status;
+  while (status) {
+    auto item = next_item(*loop);
+    if (!item) {
+      status = std::unexpected(std::move(item).error());
+      break;
+    }
+    if (!*item) {
+      break;
+    }
+    status = enter_iteration(loop);
+    if (!status) {
+      break;
+    }
+    auto flow = run(stmt.body.statements);
+    scope_ = outer;
+    if (!flow) {
+      status = std::unexpected(std::move(flow).error());
+      break;
+    }
+    completed = completed || *flow == Flow::normal;
+    if (*flow == Flow::break_loop) {
+      break;
+    }
+  }
+  scope_ = outer;
+  if (status && !completed && !stmt.otherwise.statements.empty()) {
+    auto flow = run_block(stmt.otherwise);
+    status = flow ? Status() : Status(std::unexpected(std::move(flow).error()));
+  }
+  scope_ = outer;
+  return status;
+}
+
+Result<int64_t> Interpreter::loop_length(LoopObject& loop) {
+  if (!loop.known_length && loop.stmt->test == nullptr) {
+    loop.known_length = static_cast<int64_t>(loop.items.size());
+  }
+  if (!loop.known_length) {
+    // Filters all that is left now, as Jinja does.
+    std::vector<Value> rest;
+    QUERN_TRY(peek(loop));
+    const int64_t seen = loop.index0 + 1;
+    while (loop.after) {
+      rest.push_back(*std::exchange(loop.after, std::nullopt));
+      QUERN_TRY(peek(loop));
+    }
+    loop.known_length = seen + static_cast<int64_t>(rest.size());
+    loop.items = std::move(rest);
+    loop.next = 0;
+    if (!loop.items.empty()) {
+      loop.after = loop.items[loop.next++];
+    }
+  }
+  return *loop.known_length;
+}
+
+Result<std::optional<Value>> Interpreter::loop_neighbour(LoopObject& loop, std::string_view name) {
+  if (name == "previtem") {
+    return std::optional(loop.index0 == 0 ? runtime_.undefined("there is no previous item")
+                                          : loop.before);
+  }
+  QUERN_ASSIGN(std::optional<Value> after, peek(loop));
+  if (name == "last") {
+    return std::optional(Value::boolean(!after));
+  }
+  return std::optional(after ? *after : runtime_.undefined("there is no next item"));
+}
+
+namespace {
+
+Result<Value> loop_cycle(const Call& call) {
+  if (call.args.positional.empty()) {
+    return raise("no items for cycling given");
+  }
+  const auto index = static_cast<size_t>(call.self.as<LoopObject>().index0);
+  return call.args.positional[index % call.args.positional.size()];
+}
+
+Result<Value> loop_changed(const Call& call) {
+  auto& loop = call.self.as<LoopObject>();
+  const auto& values = call.args.positional;
+  if (!loop.last_changed) {
+    // From here on the loop may refer to itself.
+    QUERN_TRY(call.runtime.keep(call.self.shared()));
+  }
+  uint64_t weight = 0;
+  for (const Value& value : values) {
+    weight = saturating_add(weight, value.weight());
+  }
+  QUERN_TRY(call.runtime.step(weight));
+  const bool same = loop.last_changed && loop.last_changed->size() == values.size() &&
+                    std::equal(values.begin(), values.end(), loop.last_changed->begin(), equals);
+  if (!same) {
+    loop.last_changed = values;
+  }
+  return Value::boolean(!same);
+}
+
+Value loop_method(const Value& self, std::string_view name, NativeFn function) {
+  auto object = std::make_shared<FunctionObject>();
+  object->name = name;
+  object->function = function;
+  object->self = self;
+  object->depth = self.depth() + 1;
+  return Value::object(Kind::function, std::move(object));
+}
+
+}  // namespace
+
+Result<std::optional<Value>> Interpreter::loop_attribute(const Value& value,
+                                                         std::string_view name) {
+  auto& loop = value.as<LoopObject>();
+  if (name == "index" || name == "index0") {
+    return std::optional(Value::integer(loop.index0 + (name == "index" ? 1 : 0)));
+  }
+  if (name == "depth" || name == "depth0") {
+    return std::optional(Value::integer(loop.depth0 + (name == "depth" ? 1 : 0)));
+  }
+  if (name == "first") {
+    return std::optional(Value::boolean(loop.index0 == 0));
+  }
+  if (name == "last" || name == "previtem" || name == "nextitem") {
+    return loop_neighbour(loop, name);
+  }
+  if (name == "length" || name == "revindex" || name == "revindex0") {
+    QUERN_ASSIGN(const int64_t n, loop_length(loop));
+    const int64_t passed = name == "length" ? 0 : loop.index0 + (name == "revindex" ? 0 : 1);
+    return std::optional(Value::integer(n - passed));
+  }
+  if (name == "cycle") {
+    return std::optional(loop_method(value, "cycle", loop_cycle));
+  }
+  if (name == "changed") {
+    return std::optional(loop_method(value, "changed", loop_changed));
+  }
+  return std::optional<Value>();
+}
+
+Result<Value> Interpreter::recurse(LoopObject& loop, const Args& args) {
+  if (!loop.stmt->recursive) {
+    return raise("The loop must have the 'recursive' marker to be called recursively.");
+  }
+  if (args.positional.size() != 1 || !args.named.empty()) {
+    return raise("a recursive loop takes one argument, the items");
+  }
+  const std::shared_ptr<Scope> caller_scope = std::exchange(scope_, loop.outer);
+  auto inner = start_loop(*loop.stmt, args.positional[0]);
+  std::string text;
+  Status status;
+  if (inner) {
+    (*inner)->depth0 = loop.depth0 + 1;
+    std::string* outer_out = std::exchange(out_, &text);
+    status = run_loop_items(*inner);
+    out_ = outer_out;
+  } else {
+    status = std::unexpected(std::move(inner).error());
+  }
+  scope_ = caller_scope;
+  QUERN_TRY(std::move(status));
+  return runtime_.string(std::move(text));
+}
+
+}  // namespace quern::jinja

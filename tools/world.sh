@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# Runs tests/world/*_world.py: comparisons with other implementations, which pip brings into build/venv.
+# The build folder is QUERN_BUILD, else build/release. Without a reachable package index they are skipped, visibly,
+# unless CI=true or QUERN_REQUIRE_WORLD=1.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+shopt -s nullglob
+scripts=(tests/world/*_world.py)
+if ! tools/venv.sh tests/world/requirements.txt; then
+  if [ "${CI:-}" = true ] || [ "${QUERN_REQUIRE_WORLD:-}" = 1 ]; then
+    echo "quern: [world] pip could not install tests/world/requirements.txt; expected a reachable package index" >&2
+    exit 1
+  fi
+  echo "world: 0 run, ${#scripts[@]} skipped (pip could not install tests/world/requirements.txt)"
+  exit 0
+fi
+status=0
+for script in "${scripts[@]}"; do
+  echo "world: $script"
+  build/venv/bin/python "$script" || status=1
+done
+exit "$status"
