@@ -13,9 +13,9 @@ namespace quern {
 
 namespace {
 
-constexpr size_t kMaxTokens = 1U << 24;      // the largest published vocabularies have 2^18
-constexpr size_t kMaxTextBytes = 1U << 30;   // all texts together; offsets are 32 bits
-constexpr size_t kMaxTokenBytes = 1U << 16;  // one text; published ones stay below 1 KiB
+constexpr size_t kMaxTokens = 1U << 24;        // the largest published vocabularies have 2^18
+constexpr size_t kMaxAllTextBytes = 1U << 30;  // all texts together; offsets are 32 bits
+constexpr size_t kMaxTokenBytes = 1U << 16;    // one text; published ones stay below 1 KiB
 constexpr std::string_view kWhere = "tokenizer";
 
 uint64_t hash_text(std::string_view text) {
@@ -106,10 +106,10 @@ Status VocabTable::add_texts(const VocabSpec& spec) {
     }
     n_bytes += spec.tokens[i].size();
   }
-  if (n_bytes > kMaxTextBytes) {
+  if (n_bytes > kMaxAllTextBytes) {
     return fail({.where = std::string(kWhere),
                  .what = fmt::format("the token texts have {} bytes", n_bytes),
-                 .expected = fmt::format("at most {}", kMaxTextBytes)});
+                 .expected = fmt::format("at most {}", kMaxAllTextBytes)});
   }
   texts_.reserve(n_bytes);
   offsets_.reserve(spec.tokens.size() + 1);
