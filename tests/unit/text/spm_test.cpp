@@ -162,6 +162,7 @@ TEST(Spm, BytesWithoutAByteTokenBecomeUnknown) {
 TEST(Spm, FindsByteTokensInAFileWithoutTypes) {
   VocabMaker maker(TokenizerKind::spm);
   maker.add_llama_start();
+  maker.add("\u2581");
   maker.spec().types.clear();
   const auto tokenizer = maker.make();
   EXPECT_EQ(tokenizer->type(TokenId{3}), TokenType::byte);
