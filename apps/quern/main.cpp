@@ -11,7 +11,9 @@ namespace {
 
 using namespace quern::app;
 
-constexpr std::array<Register, 2> kCommands = {
+constexpr std::array<Register, 4> kCommands = {
+    register_tokenize,
+    register_detokenize,
     register_list,
     register_show,
 };

@@ -163,30 +163,6 @@ void drop_impossible_flags(const SpecialTokens& special, const Log& log, Tokeniz
   }
 }
 
-// Old files call byte tokens normal. They are byte tokens when all 256 are there and none is
-// marked.
-void mark_byte_tokens(const VocabSpec& spec, std::vector<TokenType>& types) {
-  if (spec.kind != TokenizerKind::spm && spec.kind != TokenizerKind::unigram) {
-    return;
-  }
-  types = spec.types;
-  types.resize(spec.tokens.size(), TokenType::normal);
-  if (std::ranges::find(types, TokenType::byte) != types.end()) {
-    return;
-  }
-  std::vector<size_t> found;
-  for (size_t i = 0; i < spec.tokens.size(); ++i) {
-    if (parse_byte_token(spec.tokens[i]) >= 0) {
-      found.push_back(i);
-    }
-  }
-  if (found.size() == 256) {
-    for (const size_t i : found) {
-      types[i] = TokenType::byte;
-    }
-  }
-}
-
 // `ids` were checked to be in range.
 std::vector<bool> id_set(const std::vector<TokenId>& ids, uint32_t n_tokens) {
   std::vector<bool> set(n_tokens);
@@ -257,12 +233,7 @@ Result<std::unique_ptr<const WordModel>> make_words(const VocabSpec& spec, const
 Result<std::unique_ptr<const Tokenizer>> Tokenizer::create(const VocabSpec& spec, const Log& log) {
   Parts parts;
   QUERN_ASSIGN(parts.rules, make_rules(spec));
-  std::vector<TokenType> types;
-  mark_byte_tokens(spec, types);
   QUERN_ASSIGN(VocabTable tokens, VocabTable::create(spec));
-  for (size_t i = 0; i < types.size() && types.size() == tokens.size(); ++i) {
-    tokens.set_type(TokenId{static_cast<int32_t>(i)}, types[i]);
-  }
   parts.tokens = std::make_unique<VocabTable>(std::move(tokens));
   QUERN_ASSIGN(parts.special, resolve_special_tokens(spec, *parts.tokens, log));
   drop_impossible_flags(parts.special, log, parts.rules);

@@ -17,7 +17,7 @@ namespace {
 constexpr double kUnknownPenalty = 10.0;  // below the worst score; SentencePiece's constant
 // A "word" without any space is cut here, so that a hostile map that makes text longer cannot take
 // memory without bound.
-constexpr size_t kMaxWordBytes = 1U << 24;
+constexpr size_t kMaxUncutBytes = 1U << 24;
 
 struct Rules {
   bool prefix = false;
@@ -63,7 +63,7 @@ class UnigramCall {
   }
   // Between two characters of the input.
   void may_cut() {
-    if (word_.size() > kMaxWordBytes) {
+    if (word_.size() > kMaxUncutBytes) {
       end_word();
     }
   }
@@ -199,7 +199,7 @@ class UnigramModel final : public WordModel {
   Rules rules_;
 };
 
-bool may_match(TokenType type) {
+bool may_be_chosen(TokenType type) {
   return type == TokenType::normal || type == TokenType::user_defined || type == TokenType::unused;
 }
 
@@ -209,7 +209,7 @@ Result<Vocabulary> make_vocabulary(const VocabTable& tokens) {
   vocabulary.scores.resize(tokens.size());
   for (int32_t i = 0; i < static_cast<int32_t>(tokens.size()); ++i) {
     const TokenId id{i};
-    if (!may_match(tokens.type(id))) {
+    if (!may_be_chosen(tokens.type(id))) {
       continue;
     }
     if (!vocabulary.trie.insert(tokens.text(id), i)) {

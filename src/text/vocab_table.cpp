@@ -13,9 +13,9 @@ namespace quern {
 
 namespace {
 
-constexpr size_t kMaxTokens = 1U << 24;      // the largest published vocabularies have 2^18
-constexpr size_t kMaxTextBytes = 1U << 30;   // all texts together; offsets are 32 bits
-constexpr size_t kMaxTokenBytes = 1U << 16;  // one text; published ones stay below 1 KiB
+constexpr size_t kMaxTokens = 1U << 24;        // the largest published vocabularies have 2^18
+constexpr size_t kMaxAllTextBytes = 1U << 30;  // all texts together; offsets are 32 bits
+constexpr size_t kMaxTokenBytes = 1U << 16;    // one text; published ones stay below 1 KiB
 constexpr std::string_view kWhere = "tokenizer";
 
 uint64_t hash_text(std::string_view text) {
@@ -88,6 +88,9 @@ Result<VocabTable> VocabTable::create(const VocabSpec& spec) {
   table.types_ = spec.types;
   table.types_.resize(spec.tokens.size(), TokenType::normal);
   QUERN_TRY(table.index_texts());
+  if (spec.kind == TokenizerKind::spm || spec.kind == TokenizerKind::unigram) {
+    table.mark_byte_tokens();
+  }
   QUERN_TRY(table.index_byte_tokens());
   return table;
 }
@@ -103,10 +106,10 @@ Status VocabTable::add_texts(const VocabSpec& spec) {
     }
     n_bytes += spec.tokens[i].size();
   }
-  if (n_bytes > kMaxTextBytes) {
+  if (n_bytes > kMaxAllTextBytes) {
     return fail({.where = std::string(kWhere),
                  .what = fmt::format("the token texts have {} bytes", n_bytes),
-                 .expected = fmt::format("at most {}", kMaxTextBytes)});
+                 .expected = fmt::format("at most {}", kMaxAllTextBytes)});
   }
   texts_.reserve(n_bytes);
   offsets_.reserve(spec.tokens.size() + 1);
@@ -140,6 +143,25 @@ Status VocabTable::index_texts() {
     slots_[slot] = {tag, i};
   }
   return {};
+}
+
+// Old files call byte tokens normal. They are byte tokens when all 256 are there and none is
+// marked.
+void VocabTable::mark_byte_tokens() {
+  if (std::ranges::find(types_, TokenType::byte) != types_.end()) {
+    return;
+  }
+  std::vector<size_t> found;
+  for (size_t i = 0; i < types_.size(); ++i) {
+    if (parse_byte_token(text(TokenId{static_cast<int32_t>(i)})) >= 0) {
+      found.push_back(i);
+    }
+  }
+  if (found.size() == 256) {
+    for (const size_t i : found) {
+      types_[i] = TokenType::byte;
+    }
+  }
 }
 
 Status VocabTable::index_byte_tokens() {

@@ -48,6 +48,7 @@ class VocabTable {
 
   Status add_texts(const VocabSpec& spec);
   Status index_texts();
+  void mark_byte_tokens();
   Status index_byte_tokens();
 
   std::string texts_;
