@@ -50,9 +50,6 @@ Result<Value> last(const Call& call) {
   if (call.self.is(Kind::iterator)) {
     return raise("'" + std::string(type_name(call.self)) + "' object is not reversible");
   }
-  if (call.self.is(Kind::undefined)) {
-    return raise_undefined(call.self);
-  }
   QUERN_ASSIGN(const std::vector<Value> all, call.runtime.collect(call.self));
   return all.empty() ? call.runtime.undefined("No last item, sequence was empty.") : all.back();
 }

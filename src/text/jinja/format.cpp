@@ -143,9 +143,12 @@ Result<std::string> format_text(Runtime& runtime, std::string_view text, const F
 
 Result<std::string> format_number(Runtime& runtime, const Value& value, const FormatSpec& spec) {
   if (spec.type == 'c') {
+    const int64_t code = value.as_integer();
+    if (code < 0 || code > 0x10FFFF || (code >= 0xD800 && code <= 0xDFFF)) {
+      return raise("%c arg not in range(0x110000)");
+    }
     std::string character;
-    append_char(character, static_cast<char32_t>(std::clamp<int64_t>(value.as_integer(), 0,
-                                                                     0x10FFFF)));
+    append_char(character, static_cast<char32_t>(code));
     return format_text(runtime, character, {.fill = spec.fill, .align = spec.align,
                                             .width = spec.width, .grouping = 0,
                                             .precision = std::nullopt});
@@ -202,15 +205,28 @@ class PercentFormatter {
         QUERN_TRY(directive());
       }
     }
-    const bool unused = values_.is(Kind::tuple) ? next_ < values_.items().size()
-                                                : next_ == 0 && !values_.is(Kind::dict);
-    if (unused) {
+    if (values_unused()) {
       return raise("not all arguments converted during string formatting");
     }
     return std::move(out_);
   }
 
  private:
+  // A value that could be subscripted, as a mapping is, need not be used.
+  bool values_unused() const {
+    switch (values_.kind()) {
+      case Kind::tuple:
+        return next_ < values_.items().size();
+      case Kind::dict:
+      case Kind::list:
+      case Kind::range:
+      case Kind::undefined:
+        return false;
+      default:
+        return next_ == 0;
+    }
+  }
+
   Result<char> peek() const {
     if (at_ >= format_.size()) {
       return raise("incomplete format");
@@ -340,9 +356,11 @@ class PercentFormatter {
       case 'a':
         return convert_text(value, spec);
       case 'c':
-        if (value.is(Kind::string)) {
-          spec.precision = 1;
+        if (value.is(Kind::string) && value.n_chars() == 1) {
           return convert_text(value, spec);
+        }
+        if (!value.is_integral()) {
+          return raise("%c requires int or char");
         }
         return convert_number(value, spec);
       case 'd':
@@ -383,6 +401,11 @@ class PercentFormatter {
   Status convert_integer(const Value& value, FormatSpec& spec) {
     if (value.is(Kind::undefined)) {
       return raise_undefined(value);
+    }
+    const bool whole_only = std::string_view("xXo").find(spec.type) != std::string_view::npos;
+    if (whole_only && !value.is_integral()) {
+      return raise(fmt::format("%{} format: an integer is required, not {}", spec.type,
+                               type_name(value)));
     }
     if (!value.is_number() || (value.is(Kind::real) && std::fabs(value.as_real()) >= 9.2e18)) {
       return raise(fmt::format("%{} format: a real number is required, not {}", spec.type,

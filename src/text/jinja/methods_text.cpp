@@ -337,7 +337,7 @@ constexpr std::array<Builtin, 32> kMethods = {{
     {"title", mapped<to_title>},
     {"capitalize", mapped<to_capitalized>},
     {"swapcase", mapped<swap_case>},
-    {"casefold", mapped<to_lower>},
+    {"casefold", mapped<to_casefold>},
     {"find", find<false>},
     {"rfind", find<true>},
     {"index", index<false>},

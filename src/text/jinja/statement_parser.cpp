@@ -264,7 +264,9 @@ Status StatementParser::set_tag(Stmt& stmt) {
     return {};
   }
   stmt.kind = StmtKind::assign_block;
+  const bool soft = std::exchange(state_.soft, false);
   QUERN_ASSIGN(stmt.expr, expressions_.filters(nullptr, false));
+  state_.soft = soft;
   store(stmt.target);
   QUERN_TRY(scoped_body(stmt.body, {"endset"}, [] {}));
   state_.next();
@@ -352,7 +354,9 @@ Status StatementParser::call_tag(Stmt& stmt) {
 
 Status StatementParser::filter_tag(Stmt& stmt) {
   stmt.kind = StmtKind::filter;
+  const bool soft = std::exchange(state_.soft, false);
   QUERN_ASSIGN(stmt.expr, expressions_.filters(nullptr, true));
+  state_.soft = soft;
   QUERN_TRY(scoped_body(stmt.body, {"endfilter"}, [] {}));
   state_.next();
   return {};

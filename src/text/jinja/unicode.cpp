@@ -285,6 +285,20 @@ std::string to_title(std::string_view text) {
   return out;
 }
 
+std::string to_casefold(std::string_view text) {
+  std::string out;
+  for (size_t at = 0; at < text.size(); at += char_bytes(text, at)) {
+    const char32_t c = char_at(text, at);
+    const Expansion* e = expansion(c);
+    if (e != nullptr) {
+      out += to_lower(e->upper);
+    } else {
+      append_char(out, c == 0x3C2 ? 0x3C3 : static_cast<char32_t>(utf8proc_tolower(signed_code(c))));
+    }
+  }
+  return out;
+}
+
 std::string swap_case(std::string_view text) {
   std::string out;
   for (size_t at = 0; at < text.size(); at += char_bytes(text, at)) {

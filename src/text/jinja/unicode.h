@@ -34,6 +34,7 @@ std::string to_upper(std::string_view text);
 std::string to_lower(std::string_view text);
 std::string to_capitalized(std::string_view text);
 std::string to_title(std::string_view text);
+std::string to_casefold(std::string_view text);
 std::string swap_case(std::string_view text);
 
 enum class Side { left, right, both };
