@@ -11,9 +11,10 @@ namespace {
 
 using namespace quern::app;
 
-constexpr std::array<Register, 2> kCommands = {
+constexpr std::array<Register, 3> kCommands = {
     register_list,
     register_show,
+    register_template,
 };
 
 // Help and version are asked for; everything else that stops the parser is wrong usage.

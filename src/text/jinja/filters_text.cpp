@@ -80,18 +80,18 @@ Result<Value> trim(const Call& call) {
 }
 
 Result<Value> replace(const Call& call) {
-  QUERN_ASSIGN(const Params p,
-               Params::bind(call, {.function = "replace", .names = {"old", "new", "count"},
-                                   .n_required = 2}));
+  QUERN_ASSIGN(const Params p, Params::bind(call, {.function = "replace",
+                                                   .names = {"old", "new", "count"},
+                                                   .n_required = 2}));
   QUERN_ASSIGN(const std::string text, to_text(call.runtime, call.self));
   QUERN_ASSIGN(const std::string from, to_text(call.runtime, p[0]));
   QUERN_ASSIGN(const std::string to, to_text(call.runtime, p[1]));
   QUERN_ASSIGN(const int64_t n_max, p.some(2) ? p.integer(2) : Result<int64_t>(-1));
-  QUERN_ASSIGN(std::string out,
-               replace_text(call.runtime, text,
-                            {.from = from,
-                             .to = to,
-                             .limit = n_max < 0 ? SIZE_MAX : static_cast<size_t>(n_max)}));
+  QUERN_ASSIGN(
+      std::string out,
+      replace_text(
+          call.runtime, text,
+          {.from = from, .to = to, .limit = n_max < 0 ? SIZE_MAX : static_cast<size_t>(n_max)}));
   return call.runtime.string(std::move(out));
 }
 
@@ -291,8 +291,7 @@ Result<Value> file_size(const Call& call) {
 }
 
 Result<Value> xml_attributes(const Call& call) {
-  QUERN_ASSIGN(const Params p,
-               Params::bind(call, {.function = "xmlattr", .names = {"autospace"}}));
+  QUERN_ASSIGN(const Params p, Params::bind(call, {.function = "xmlattr", .names = {"autospace"}}));
   if (call.self.is(Kind::undefined)) {
     return raise_undefined(call.self);
   }
@@ -310,8 +309,8 @@ Result<Value> xml_attributes(const Call& call) {
       return raise("Invalid character in attribute name: " + repr_string(name));
     }
     out += out.empty() && !p.flag(0, true) ? "" : " ";
-    out += escape_html(name) + "=\"" +
-           (entry.value.is_markup() ? value : escape_html(value)) + "\"";
+    out +=
+        escape_html(name) + "=\"" + (entry.value.is_markup() ? value : escape_html(value)) + "\"";
   }
   return call.runtime.string(std::move(out));
 }

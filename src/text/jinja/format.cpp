@@ -149,9 +149,12 @@ Result<std::string> format_number(Runtime& runtime, const Value& value, const Fo
     }
     std::string character;
     append_char(character, static_cast<char32_t>(code));
-    return format_text(runtime, character, {.fill = spec.fill, .align = spec.align,
-                                            .width = spec.width, .grouping = 0,
-                                            .precision = std::nullopt});
+    return format_text(runtime, character,
+                       {.fill = spec.fill,
+                        .align = spec.align,
+                        .width = spec.width,
+                        .grouping = 0,
+                        .precision = std::nullopt});
   }
   QUERN_ASSIGN(Digits digits, digits_of(value, spec));
   if (spec.grouping != 0) {
@@ -159,8 +162,11 @@ Result<std::string> format_number(Runtime& runtime, const Value& value, const Fo
     digits.body = group_digits(digits.body, spec.grouping, decimal ? 3 : 4);
   }
   const std::string head = digits.sign + digits.prefix;
-  FormatSpec padding = {.fill = spec.fill, .align = spec.align == 0 ? '>' : spec.align,
-                        .width = spec.width, .grouping = 0, .precision = std::nullopt};
+  FormatSpec padding = {.fill = spec.fill,
+                        .align = spec.align == 0 ? '>' : spec.align,
+                        .width = spec.width,
+                        .grouping = 0,
+                        .precision = std::nullopt};
   if (spec.align != '=') {
     return format_text(runtime, head + digits.body, padding);
   }
@@ -340,7 +346,8 @@ class PercentFormatter {
       QUERN_ASSIGN(const int64_t precision, number());
       spec.precision = std::max<int64_t>(0, precision);
     }
-    while (at_ < format_.size() && std::string_view("hlL").find(format_[at_]) != std::string_view::npos) {
+    while (at_ < format_.size() &&
+           std::string_view("hlL").find(format_[at_]) != std::string_view::npos) {
       ++at_;
     }
     QUERN_ASSIGN(spec.type, peek());
@@ -404,8 +411,8 @@ class PercentFormatter {
     }
     const bool whole_only = std::string_view("xXo").find(spec.type) != std::string_view::npos;
     if (whole_only && !value.is_integral()) {
-      return raise(fmt::format("%{} format: an integer is required, not {}", spec.type,
-                               type_name(value)));
+      return raise(
+          fmt::format("%{} format: an integer is required, not {}", spec.type, type_name(value)));
     }
     if (!value.is_number() || (value.is(Kind::real) && std::fabs(value.as_real()) >= 9.2e18)) {
       return raise(fmt::format("%{} format: a real number is required, not {}", spec.type,
@@ -418,8 +425,8 @@ class PercentFormatter {
       spec.precision.reset();
     }
     spec.type = spec.type == 'i' || spec.type == 'u' ? 'd' : spec.type;
-    const int64_t number = value.is_integral() ? value.as_integer()
-                                               : static_cast<int64_t>(value.as_real());
+    const int64_t number =
+        value.is_integral() ? value.as_integer() : static_cast<int64_t>(value.as_real());
     return append(format_number(runtime_, Value::integer(number), spec));
   }
 

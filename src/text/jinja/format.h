@@ -19,7 +19,7 @@ Result<Value> format_braces(Runtime& runtime, const Value& text, const Args& arg
 // What both make of one value once the directive is parsed.
 struct FormatSpec {
   std::string fill = " ";
-  char align = 0;  // < > ^ = or 0 for the type's own
+  char align = 0;   // < > ^ = or 0 for the type's own
   char sign = '-';  // + or a space where one was asked for
   bool alternate = false;
   int64_t width = 0;

@@ -90,7 +90,9 @@ Result<std::string> format_value(Runtime& runtime, const Value& value, std::stri
   }
   QUERN_ASSIGN(const FormatSpec spec, SpecParser(text).run());
   const bool as_text = value.is(Kind::string);
-  const std::string_view known = as_text ? "s" : value.is(Kind::real) ? "eEfFgGn%" : "bcdeEfFgGnoxX%";
+  const std::string_view known = as_text                ? "s"
+                                 : value.is(Kind::real) ? "eEfFgGn%"
+                                                        : "bcdeEfFgGnoxX%";
   if (spec.type != 0 && known.find(spec.type) == std::string_view::npos) {
     return raise("Unknown format code '" + std::string(1, spec.type) + "' for object of type '" +
                  std::string(type_name(value)) + "'");

@@ -507,8 +507,7 @@ Result<std::optional<Value>> own_item(Runtime& runtime, const Value& object, con
     const Value* value = object.entries().find(key);
     return value != nullptr ? std::optional(*value) : std::nullopt;
   }
-  const bool indexed =
-      object.is_sequence() || object.is(Kind::string) || object.is(Kind::range);
+  const bool indexed = object.is_sequence() || object.is(Kind::string) || object.is(Kind::range);
   if (!indexed) {
     return std::optional<Value>();
   }

@@ -28,7 +28,9 @@ bool is_upper(char32_t c);
 bool is_lower(char32_t c);
 bool is_title(char32_t c);
 bool is_printable(char32_t c);
-inline bool is_cased(char32_t c) { return is_upper(c) || is_lower(c) || is_title(c); }
+inline bool is_cased(char32_t c) {
+  return is_upper(c) || is_lower(c) || is_title(c);
+}
 
 std::string to_upper(std::string_view text);
 std::string to_lower(std::string_view text);
