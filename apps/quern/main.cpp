@@ -35,6 +35,8 @@ int end_of_parsing(const CLI::App& app, const CLI::ParseError& reason) {
 
 }  // namespace
 
+// Only running out of memory can throw here, and then there is nothing left to do but stop.
+// NOLINTNEXTLINE(bugprone-exception-escape)
 int main(int argc, char** argv) {
   CLI::App app{"Quern: runs language models in GGUF files"};
   app.set_version_flag("--version", QUERN_VERSION);
