@@ -66,7 +66,7 @@ Json json_of(const MetaValue& value) {
   if (const auto integer = value.as_u64()) {
     return *integer;
   }
-  return *value.as_f64();
+  return value.as_f64().value_or(0);
 }
 
 Json json_of_types(const ModelCard& card) {
