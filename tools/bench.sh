@@ -3,5 +3,8 @@
 # machine does not fall on one benchmark alone. BENCH_FILTER picks some.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-exec "$1/bench/quern_bench" --benchmark_filter="${BENCH_FILTER:-.}" --benchmark_repetitions=5 \
-  --benchmark_enable_random_interleaving=true --benchmark_report_aggregates_only=true
+shopt -s nullglob
+for source in bench/*_bench.cpp; do
+  "$1/bench/$(basename "$source" .cpp)" --benchmark_filter="${BENCH_FILTER:-.}" --benchmark_repetitions=5 \
+    --benchmark_enable_random_interleaving=true --benchmark_report_aggregates_only=true
+done

@@ -6,12 +6,15 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 build=$1
 seconds=$2
-ninja -C "$build" -j "${JOBS:-$(nproc)}"
+shopt -s nullglob
+sources=(fuzz/*_fuzz.cpp)
+targets=()
+for source in "${sources[@]}"; do targets+=("$(basename "$source" .cpp)"); done
+[ ${#targets[@]} -gt 0 ] || { echo "quern: [fuzz] no fuzz/*_fuzz.cpp; expected at least one" >&2; exit 1; }
+ninja -C "$build" -j "${JOBS:-$(nproc)}" "${targets[@]}"
 passed=0
 failed=0
-shopt -s nullglob
-for source in fuzz/*_fuzz.cpp; do
-  target=$(basename "$source" .cpp)
+for target in "${targets[@]}"; do
   name=${target%_fuzz}
   program=$(find "$build" -type f -name "$target" -perm -u+x | head -n 1)
   if [ -z "$program" ]; then

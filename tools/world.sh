@@ -17,6 +17,9 @@ fi
 status=0
 for script in "${scripts[@]}"; do
   echo "world: $script"
-  build/venv/bin/python "$script" || status=1
+  arguments=()
+  # This one takes its program as an argument.
+  [ "$script" = tests/world/jinja_world.py ] && arguments+=("${QUERN_BUILD:-build/release}/tests/world/quern_world_render")
+  build/venv/bin/python "$script" "${arguments[@]}" || status=1
 done
 exit "$status"

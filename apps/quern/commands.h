@@ -16,7 +16,9 @@ using Register = void (*)(CLI::App& app, Action& action);
 // In the order in which --help lists them; main.cpp has the same list.
 void register_tokenize(CLI::App& app, Action& action);
 void register_detokenize(CLI::App& app, Action& action);
+void register_bench(CLI::App& app, Action& action);
 void register_list(CLI::App& app, Action& action);
 void register_show(CLI::App& app, Action& action);
+void register_template(CLI::App& app, Action& action);
 
 }  // namespace quern::app

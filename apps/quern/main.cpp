@@ -1,5 +1,7 @@
 // quern: the command line. Each subcommand is one thin file beside this one.
-#include <array>
+#include <cstdio>
+#include <exception>
+#include <new>
 #include <string>
 #include <vector>
 
@@ -11,11 +13,9 @@ namespace {
 
 using namespace quern::app;
 
-constexpr std::array<Register, 4> kCommands = {
-    register_tokenize,
-    register_detokenize,
-    register_list,
-    register_show,
+constexpr Register kCommands[] = {
+    register_tokenize, register_detokenize, register_template,
+    register_bench,    register_show,       register_list,
 };
 
 // Help and version are asked for; everything else that stops the parser is wrong usage.
@@ -35,9 +35,7 @@ int end_of_parsing(const CLI::App& app, const CLI::ParseError& reason) {
                                  : "flags and arguments as `quern COMMAND --help` lists them"});
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
+int run(int argc, char** argv) {
   CLI::App app{"Quern: runs language models in GGUF files"};
   app.set_version_flag("--version", QUERN_VERSION);
   app.require_subcommand(1);
@@ -51,4 +49,18 @@ int main(int argc, char** argv) {
     return end_of_parsing(app, reason);
   }
   return action();
+}
+
+}  // namespace
+
+// Quern's own code returns its errors; what the standard library throws ends here, in one line.
+int main(int argc, char** argv) {
+  try {
+    return run(argc, argv);
+  } catch (const std::bad_alloc&) {
+    std::fputs("quern: [memory] out of memory; expected a smaller model or context\n", stderr);
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "quern: [machine] %s\n", error.what());
+  }
+  return exit_code(quern::ErrorKind::out_of_memory);
 }

@@ -203,6 +203,8 @@ class Backend {
 
   // "cpu (avx512, 2 threads)"
   virtual std::string_view name() const = 0;
+  // Of the kernels: "avx512", or the device's.
+  virtual std::string_view isa() const = 0;
   virtual BackendStats stats() const = 0;
   // True when linear() can multiply with weights of this type.
   virtual bool supports(DType dtype) const = 0;

@@ -55,11 +55,10 @@ std::string text_of(const nlohmann::json& object, const char* key) {
 
 // "sha256:" and 64 hexadecimal digits; anything else could name a path elsewhere.
 bool is_digest(std::string_view text) {
-  constexpr std::string_view kPrefix = "sha256:";
-  constexpr size_t kDigits = 64;
-  return text.starts_with(kPrefix) && text.size() == kPrefix.size() + kDigits &&
-         text.substr(kPrefix.size()).find_first_not_of("0123456789abcdef") ==
-             std::string_view::npos;
+  constexpr std::string_view prefix = "sha256:";
+  constexpr size_t n_digits = 64;
+  return text.starts_with(prefix) && text.size() == prefix.size() + n_digits &&
+         text.substr(prefix.size()).find_first_not_of("0123456789abcdef") == std::string_view::npos;
 }
 
 // `folder` below `base`; no place at all where there is no base.
@@ -306,9 +305,9 @@ std::unexpected<Error> unknown_model(std::string_view wanted,
 }  // namespace
 
 std::string_view name(ModelSource source) {
-  constexpr std::array<std::string_view, 6> kNames = {"store",     "folder",       "ollama",
-                                                      "lm-studio", "hugging-face", "llama.cpp"};
-  return kNames[static_cast<size_t>(source)];
+  constexpr std::array<std::string_view, 6> names = {"store",     "folder",       "ollama",
+                                                     "lm-studio", "hugging-face", "llama.cpp"};
+  return names[static_cast<size_t>(source)];
 }
 
 std::vector<FoundModel> list_models(const HostPaths& host) {
@@ -331,7 +330,7 @@ std::vector<FoundModel> list_models(const HostPaths& host) {
 }
 
 Result<fs::path> resolve_model(std::string_view name_or_path, const HostPaths& host) {
-  const fs::path path(name_or_path);
+  fs::path path(name_or_path);
   std::error_code error;
   if (fs::is_regular_file(path, error)) {
     return path;

@@ -55,7 +55,8 @@ class HeaderParser {
     }
     header_.n_header_bytes = cursor_.position();
     // The header is at most 128 MiB and the alignment at most 1 MiB: no overflow.
-    header_.data_offset = *checked_align(header_.n_header_bytes, header_.alignment);
+    header_.data_offset =
+        checked_align(header_.n_header_bytes, header_.alignment).value_or(UINT64_MAX);
     QUERN_TRY(place_tensors());
     return std::move(header_);
   }
@@ -94,18 +95,18 @@ class HeaderParser {
     }
     // A pair takes at least 8 (length) + 1 (key) + 4 (type) + 1 (value) bytes, a tensor
     // 8 (length) + 1 (name) + 4 (n_dims) + 4 (type) + 8 (offset).
-    constexpr uint64_t kMinPairBytes = 14;
-    constexpr uint64_t kMinTensorBytes = 25;
+    constexpr uint64_t min_pair_bytes = 14;
+    constexpr uint64_t min_tensor_bytes = 25;
     const uint64_t n_bytes = cursor_.n_remaining();
-    if (*n_pairs > std::min(limits::kPairs, n_bytes / kMinPairBytes)) {
+    if (*n_pairs > std::min(limits::kPairs, n_bytes / min_pair_bytes)) {
       return malformed(
           fmt::format("{} metadata pairs in {} bytes", *n_pairs, n_bytes),
-          fmt::format("at most {}", std::min(limits::kPairs, n_bytes / kMinPairBytes)));
+          fmt::format("at most {}", std::min(limits::kPairs, n_bytes / min_pair_bytes)));
     }
-    if (*n_tensors > std::min(limits::kTensors, n_bytes / kMinTensorBytes)) {
+    if (*n_tensors > std::min(limits::kTensors, n_bytes / min_tensor_bytes)) {
       return malformed(
           fmt::format("{} tensors in {} bytes", *n_tensors, n_bytes),
-          fmt::format("at most {}", std::min(limits::kTensors, n_bytes / kMinTensorBytes)));
+          fmt::format("at most {}", std::min(limits::kTensors, n_bytes / min_tensor_bytes)));
     }
     n_pairs_ = *n_pairs;
     n_tensors_ = *n_tensors;
@@ -211,9 +212,9 @@ class HeaderParser {
           fmt::format("at most {} levels", limits::kArrayDepth));
     }
     // Each takes at least its element type and count.
-    constexpr uint64_t kMinArrayBytes = 12;
+    constexpr uint64_t min_array_bytes = 12;
     const uint64_t n_allowed = limits::kNestedArrays - n_nested_arrays_;
-    if (n > std::min(n_allowed, cursor_.n_remaining() / kMinArrayBytes)) {
+    if (n > std::min(n_allowed, cursor_.n_remaining() / min_array_bytes)) {
       return too_many(MetaType::array, n);
     }
     n_nested_arrays_ += n;

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <array>
-#include <limits>
 #include <utility>
 
 #include "base/check.h"
@@ -52,16 +51,8 @@ bool is_signed(MetaType type) {
 }
 
 int64_t sign_extended(MetaType type, uint64_t bits) {
-  switch (type) {
-    case MetaType::i8:
-      return from_bits<int8_t>(bits);
-    case MetaType::i16:
-      return from_bits<int16_t>(bits);
-    case MetaType::i32:
-      return from_bits<int32_t>(bits);
-    default:
-      return from_bits<int64_t>(bits);
-  }
+  const uint32_t n_unused_bits = 64 - 8 * meta_type_bytes(type);
+  return static_cast<int64_t>(bits << n_unused_bits) >> n_unused_bits;
 }
 
 // The numbers of an array; nullopt when one does not fit.
@@ -189,8 +180,7 @@ std::optional<int64_t> MetaValue::as_i64() const {
   if (is_signed(type_)) {
     return sign_extended(type_, bits);
   }
-  constexpr auto kMax = static_cast<uint64_t>(std::numeric_limits<int64_t>::max());
-  return bits > kMax ? std::nullopt : std::optional(static_cast<int64_t>(bits));
+  return std::in_range<int64_t>(bits) ? std::optional(static_cast<int64_t>(bits)) : std::nullopt;
 }
 
 std::optional<double> MetaValue::as_f64() const {

@@ -207,19 +207,19 @@ std::string split_file_name(const std::string& base, uint64_t i, uint64_t n) {
 }
 
 std::optional<SplitName> parse_split_name(const std::string& file_name) {
-  constexpr std::string_view kPattern = "-00001-of-00003.gguf";
-  if (file_name.size() <= kPattern.size()) {
+  constexpr std::string_view pattern = "-00001-of-00003.gguf";
+  if (file_name.size() <= pattern.size()) {
     return std::nullopt;
   }
   const std::string_view suffix =
-      std::string_view(file_name).substr(file_name.size() - kPattern.size());
+      std::string_view(file_name).substr(file_name.size() - pattern.size());
   const auto number = five_digits(suffix.substr(1, 5));
   const auto count = five_digits(suffix.substr(10, 5));
   if (suffix[0] != '-' || suffix.substr(6, 4) != "-of-" || suffix.substr(15) != ".gguf" ||
       !number || !count || *number == 0 || *number > *count) {
     return std::nullopt;
   }
-  return SplitName{.base = file_name.substr(0, file_name.size() - kPattern.size()),
+  return SplitName{.base = file_name.substr(0, file_name.size() - pattern.size()),
                    .i = *number - 1,
                    .n = *count};
 }

@@ -135,9 +135,8 @@ ModelFileKind kind_of(const ModelCard& card) {
 }  // namespace
 
 std::string_view name(ModelFileKind kind) {
-  constexpr std::array<std::string_view, 4> kNames = {"model", "projector", "adapter",
-                                                      "vocabulary"};
-  return kNames[static_cast<size_t>(kind)];
+  constexpr std::array<std::string_view, 4> names = {"model", "projector", "adapter", "vocabulary"};
+  return names[static_cast<size_t>(kind)];
 }
 
 std::vector<ModelEntry> find_model_files(const fs::path& root) {
@@ -154,9 +153,9 @@ std::string quantisation_label(const ModelCard& card) {
     return "";
   }
   // The bit says that the number was guessed from the tensors.
-  constexpr uint64_t kGuessed = 1024;
+  constexpr uint64_t guessed = 1024;
   const auto file_type = card.u64("general.file_type");
-  if (const auto label = file_type ? file_type_name(*file_type & ~kGuessed) : std::nullopt) {
+  if (const auto label = file_type ? file_type_name(*file_type & ~guessed) : std::nullopt) {
     return std::string(*label);
   }
   std::array<uint64_t, kDTypeCount> n_elements{};

@@ -204,7 +204,7 @@ class HyperParameters {
     if (value->is_array()) {
       return value->as_i64s().value_or(std::vector<int64_t>());
     }
-    return {*value->as_i64()};
+    return {value->as_i64().value_or(0)};
   }
 
   Status check_heads() const {
@@ -262,8 +262,8 @@ class HyperParameters {
 Status check_architecture(const ModelCard& card) {
   const MetaValue* value = card.find("general.architecture");
   const auto text = card.string("general.architecture");
-  constexpr size_t kMaxChars = 64;
-  const bool sane = text && !text->empty() && text->size() <= kMaxChars &&
+  constexpr size_t max_chars = 64;
+  const bool sane = text && !text->empty() && text->size() <= max_chars &&
                     std::ranges::all_of(*text, [](char c) { return c > ' ' && c < 0x7f; });
   if (!sane) {
     return refused(value == nullptr

@@ -126,14 +126,14 @@ class TokenizerCheck {
     if (value == nullptr) {
       return {};
     }
-    if (!is_array_of(*value, MetaType::f32)) {
+    const auto scores = value->as_f32s();
+    if (!scores || value->element_type() != MetaType::f32) {
       return wrong_type("scores", *value, "an array of f32");
     }
     QUERN_TRY(check_length("scores", *value));
-    const std::vector<float> scores = *value->as_f32s();
-    const auto bad = std::ranges::find_if(scores, [](float x) { return std::isnan(x); });
-    if (bad != scores.end()) {
-      return refused(fmt::format("the score of token {} is not a number", bad - scores.begin()),
+    const auto bad = std::ranges::find_if(*scores, [](float x) { return std::isnan(x); });
+    if (bad != scores->end()) {
+      return refused(fmt::format("the score of token {} is not a number", bad - scores->begin()),
                      "numbers");
     }
     return {};
@@ -144,20 +144,26 @@ class TokenizerCheck {
     if (value == nullptr) {
       return {};
     }
-    if (!is_array_of(*value, MetaType::i32) && !is_array_of(*value, MetaType::u32)) {
+    const auto types = value->as_i64s();
+    const bool has_type = is_array_of(*value, MetaType::i32) || is_array_of(*value, MetaType::u32);
+    if (!types || !has_type) {
       return wrong_type("token_type", *value, "an array of i32");
     }
     QUERN_TRY(check_length("token_type", *value));
-    const std::vector<int64_t> types = *value->as_i64s();
-    for (size_t i = 0; i < types.size(); ++i) {
-      if (types[i] < 0 || types[i] > kMaxTokenType) {
-        return refused(fmt::format("token {} has type {}", i, types[i]),
-                       fmt::format("0 to {}", kMaxTokenType));
-      }
-      if (types[i] == kByteToken && !is_byte_token(tokens_[i])) {
-        return refused(fmt::format("byte token {} is '{}'", i, printable(tokens_[i])),
-                       "<0x00> to <0xFF>");
-      }
+    for (size_t i = 0; i < types->size(); ++i) {
+      QUERN_TRY(check_token_type(i, (*types)[i]));
+    }
+    return {};
+  }
+
+  Status check_token_type(size_t i, int64_t type) const {
+    if (type < 0 || type > kMaxTokenType) {
+      return refused(fmt::format("token {} has type {}", i, type),
+                     fmt::format("0 to {}", kMaxTokenType));
+    }
+    if (type == kByteToken && !is_byte_token(tokens_[i])) {
+      return refused(fmt::format("byte token {} is '{}'", i, printable(tokens_[i])),
+                     "<0x00> to <0xFF>");
     }
     return {};
   }

@@ -161,6 +161,18 @@ struct GatedArgs {
   Activation activation = Activation::silu;
 };
 
+// Small loops that come as near as code can to what the machine is able to do, for figures in
+// percent of peak. Each does at least the amount asked for and returns the amount it did; the
+// caller takes the time. They share nothing, so one on every thread gives the machine's peak.
+struct PeakLoops {
+  // Multiplications and additions (2 per pair of codes) of the int8 dot product that matmul uses.
+  uint64_t (*int8_ops)(uint64_t n_ops) = nullptr;
+  // Multiplications and additions of f32 numbers.
+  uint64_t (*f32_ops)(uint64_t n_ops) = nullptr;
+  // Reads a 64-byte aligned buffer once from end to end; returns the bytes read.
+  uint64_t (*read_bytes)(const std::byte* data, size_t n_bytes) = nullptr;
+};
+
 struct KernelTable {
   std::string_view isa;
   uint32_t panel_rows = 0;  // rows interleaved in a packed panel
@@ -182,6 +194,8 @@ struct KernelTable {
   void (*attention_merge)(const AttentionState& into, const AttentionState& from,
                           uint32_t n_queries, uint32_t head_stride) = nullptr;
   void (*attention_finish)(const AttentionFinishArgs&) = nullptr;
+
+  PeakLoops peak;
 };
 
 const KernelTable& scalar_kernels();

@@ -37,6 +37,7 @@ KernelTable make_table() {
   t.attention = avx512::attention;
   t.attention_merge = avx512::attention_merge;
   t.attention_finish = avx512::attention_finish;
+  t.peak = {avx512::peak_int8_ops, avx512::peak_f32_ops, avx512::peak_read_bytes};
   return t;
 }
 

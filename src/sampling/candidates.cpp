@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "base/check.h"
 
@@ -61,6 +62,8 @@ void Candidates::keep_if(Predicate keep) {
 
 // Blocks whose highest logit is below the threshold are not looked at.
 void Candidates::keep_at_least_from_whole(float threshold) {
+  // One comparison per logit: the floor also leaves out what is -inf.
+  const float floor = std::max(threshold, std::numeric_limits<float>::lowest());
   size_t n = 0;
   for (size_t b = 0; b < count_blocks(size()); ++b) {
     if (block_max_[b] < threshold || block_max_[b] == kNegInf) {
@@ -68,7 +71,7 @@ void Candidates::keep_at_least_from_whole(float threshold) {
     }
     const size_t last = std::min((b + 1) * kBlock, size());
     for (size_t i = b * kBlock; i < last; ++i) {
-      n = push(i, n, (logits_[i] >= threshold) & (logits_[i] > kNegInf));
+      n = push(i, n, logits_[i] >= floor);
     }
   }
   finish(n, max_);

@@ -105,8 +105,8 @@ Result<std::tm> parse_time(std::string_view text) {
   time.tm_year = *year - 1900;
   time.tm_mon = *month - 1;
   time.tm_mday = *day;
-  time.tm_yday = kDaysBefore[static_cast<size_t>(*month) - 1] + *day - 1 +
-                 (*month > 2 && leap(*year) ? 1 : 0);
+  time.tm_yday =
+      kDaysBefore[static_cast<size_t>(*month) - 1] + *day - 1 + (*month > 2 && leap(*year) ? 1 : 0);
   const int before = *year - 1;  // whole years since year 1, whose first day was a Monday
   const int days = before * 365 + before / 4 - before / 100 + before / 400 + time.tm_yday;
   time.tm_wday = (days + 1) % 7;

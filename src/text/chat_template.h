@@ -34,7 +34,7 @@ struct ChatPrompt {
   std::string bos_token;
   std::string eos_token;
   std::vector<std::pair<std::string, jinja::Value>> variables;  // e.g. enable_thinking
-  std::tm now{};  // what strftime_now prints
+  std::tm now{};                                                // what strftime_now prints
 };
 
 class ChatTemplate {

@@ -2,9 +2,11 @@
 // batch sizes.
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <cstring>
 
 #include "kernels/pack.h"
+#include "kernels/scalar/dot.h"
 #include "support/golden.h"
 #include "support/matrix.h"
 
@@ -60,6 +62,75 @@ TEST_P(Matmul, GivesATokenTheSameBitsInEveryBatch) {
       const auto together = test::run_matmul(*table, {dtype, kRows, kColumns, n}, packed, part);
       EXPECT_EQ(std::memcmp(together.data(), alone.data(), together.size() * sizeof(float)), 0)
           << table->isa << " with " << n << " tokens";
+    }
+  }
+}
+
+// The largest codes beside the largest activations of one sign: where narrow sums would overflow.
+TEST_P(Matmul, ExtremeCodesDoNotOverflow) {
+  const DType dtype = GetParam();
+  constexpr uint32_t kColumns = 512;
+  constexpr uint32_t kTokens = 7;
+  if (!traits(dtype).quantised) {
+    GTEST_SKIP() << "plain types have no codes";
+  }
+  const PackSpec& spec = pack_spec(dtype);
+  for (const int fill : {0x00, 0x7F, 0x80, 0x88, 0xFF}) {
+    auto weights = test::random_weights(dtype, 1, kColumns);
+    for (size_t block = 0; block < weights.size(); block += spec.block_bytes) {
+      for (const PackField& field : spec.fields) {
+        if (field.element_bytes == 4) {  // codes, in every format
+          std::memset(&weights[block + field.offset], fill, size_t{4} * field.n);
+        }
+      }
+    }
+    for (const float sign : {1.0F, -1.0F}) {
+      const std::vector<float> x(size_t{kTokens} * kColumns, sign);
+      const test::MatmulCase shape{dtype, 1, kColumns, kTokens};
+      const auto want = test::run_matmul(
+          scalar_kernels(), shape, test::pack(scalar_kernels(), dtype, 1, kColumns, weights), x);
+      for (const KernelTable* table : test::runnable_tables()) {
+        const auto packed = test::pack(*table, dtype, 1, kColumns, weights);
+        const auto tiled = test::run_matmul(*table, shape, packed, x);
+        const std::vector<float> one(x.begin(), x.begin() + kColumns);
+        const auto direct = test::run_matmul(*table, {dtype, 1, kColumns, 1}, packed, one);
+        const double tolerance = 1e-5 * std::fabs(static_cast<double>(want[0])) + 1e-3;
+        EXPECT_NEAR(tiled[0], want[0], tolerance) << table->isa << " codes " << fill;
+        EXPECT_NEAR(direct[0], want[0], tolerance) << table->isa << " codes " << fill;
+      }
+    }
+  }
+}
+
+// The true product is known: activations that count with 15 bits come some 250 times nearer to it.
+TEST_P(Matmul, PairedActivationsAreNearlyExactAndBatchInvariant) {
+  const DType dtype = GetParam();
+  if (!traits(dtype).quantised) {
+    return;  // plain weights take f32 activations as they are
+  }
+  constexpr uint32_t kRows = 33;
+  constexpr uint32_t kColumns = 512;
+  constexpr uint32_t kTokens = 7;
+  const auto weights = test::random_weights(dtype, kRows, kColumns);
+  const auto x = test::random_floats(size_t{kTokens} * kColumns, 11);
+  const size_t bytes = *row_bytes(dtype, kColumns);
+  std::vector<float> want;
+  for (uint32_t t = 0; t < kTokens; ++t) {
+    for (uint32_t r = 0; r < kRows; ++r) {
+      want.push_back(static_cast<float>(
+          reference_dot(dtype, weights.data() + r * bytes, x.data() + t * kColumns, kColumns)));
+    }
+  }
+  for (const KernelTable* table : test::runnable_tables()) {
+    const auto packed = test::pack(*table, dtype, kRows, kColumns, weights);
+    const test::MatmulCase shape{dtype, kRows, kColumns, kTokens, true};
+    const auto together = test::run_matmul(*table, shape, packed, x);
+    EXPECT_LT(test::nmse(together, want), 1e-8) << table->isa;
+    for (uint32_t t = 0; t < kTokens; ++t) {
+      const std::vector<float> one(x.begin() + t * kColumns, x.begin() + (t + 1) * kColumns);
+      const auto row = test::run_matmul(*table, {dtype, kRows, kColumns, 1, true}, packed, one);
+      EXPECT_EQ(std::memcmp(row.data(), together.data() + t * kRows, kRows * sizeof(float)), 0)
+          << table->isa << " token " << t;
     }
   }
 }

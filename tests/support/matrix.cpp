@@ -69,7 +69,8 @@ PackedWeights pack(const KernelTable& table, DType dtype, uint32_t n_rows, uint3
 std::vector<float> run_matmul(const KernelTable& table, const MatmulCase& shape,
                               const PackedWeights& weights, const std::vector<float>& x,
                               const float* bias) {
-  const size_t n = size_t{shape.n_tokens} * shape.n_columns;
+  const uint32_t n_prepared = shape.paired ? 2 * shape.n_tokens : shape.n_tokens;
+  const size_t n = size_t{n_prepared} * shape.n_columns;
   std::vector<int8_t> codes(n);
   std::vector<float> scales(n / 32 + 1);
   std::vector<int32_t> sums(n / 16 + 1);
@@ -77,10 +78,11 @@ std::vector<float> run_matmul(const KernelTable& table, const MatmulCase& shape,
   const Prepared prepared{codes.data(), scales.data(), sums.data(), floats.data()};
   PrepareArgs prepare{.x = x.data(),
                       .x_stride = shape.n_columns,
-                      .n_tokens = shape.n_tokens,
+                      .n_tokens = n_prepared,
                       .first_token = 0,
-                      .last_token = shape.n_tokens,
+                      .last_token = n_prepared,
                       .n_columns = shape.n_columns,
+                      .paired = shape.paired,
                       .out = prepared};
   (traits(shape.dtype).quantised ? table.prepare_codes : table.prepare_floats)(prepare);
 
@@ -92,7 +94,8 @@ std::vector<float> run_matmul(const KernelTable& table, const MatmulCase& shape,
                   .first_tile = 0,
                   .last_tile = (shape.n_rows + table.tile_rows - 1) / table.tile_rows,
                   .x = prepared,
-                  .n_tokens = shape.n_tokens,
+                  .n_tokens = n_prepared,
+                  .paired = shape.paired,
                   .bias = bias,
                   .out = out.data(),
                   .out_stride = shape.n_rows,

@@ -26,6 +26,7 @@ struct MatmulCase {
   uint32_t n_rows = 0;
   uint32_t n_columns = 0;
   uint32_t n_tokens = 0;
+  bool paired = false;  // see PrepareArgs; for formats of blocks
 };
 // out [n_tokens, n_rows] = x [n_tokens, n_columns] * weights^T (+ bias), through prepare and matmul
 // of `table`.

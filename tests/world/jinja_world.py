@@ -7,11 +7,13 @@ both, and so is every *.jinja file of the folders with a set of conversations. T
 where Jinja2 fails, the renderer must fail too.
 """
 
+import copy
 import datetime
 import functools
 import itertools
 import json
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -67,9 +69,22 @@ def compiled(env, source):
 
 def expected(env, case):
     try:
-        return {"text": compiled(env, case["template"]).render(**case["context"])}
+        return {"text": compiled(env, case["template"]).render(**copy.deepcopy(case["context"]))}
     except Exception as error:  # whatever Jinja2 refuses, Quern has to refuse
         return {"error": f"{type(error).__name__}: {error}"}
+
+
+def cannot_match(want):
+    """Addresses of Python's objects and complex numbers."""
+    text = want.get("text", "")
+    return " at 0x" in text.lower() or re.search(r"\d+j\)", text)
+
+
+def same_error(error, answer):
+    """Messages that templates raise themselves, or that tell what is undefined, are kept."""
+    kind, _, message = error.partition(": ")
+    got = answer.get("error")
+    return got is not None and (kind not in ("TemplateError", "UndefinedError") or message in got)
 
 
 def ours(renderer, cases):
@@ -176,16 +191,19 @@ def main():
     answers = ours(renderer, cases)
     if len(answers) != len(cases):
         sys.exit(f"jinja_world: {len(answers)} answers for {len(cases)} cases")
-    n_wrong = n_errors = 0
+    n_wrong = n_errors = n_left_out = 0
     for case, answer in zip(cases, answers):
         want = expected(env, case)
+        if cannot_match(want):
+            n_left_out += 1
+            continue
         n_errors += "error" in want
-        same = want == answer if "text" in want else "error" in answer
+        same = want == answer if "text" in want else same_error(want["error"], answer)
         if not same:
             n_wrong += 1
             if n_wrong <= 40:
                 print(f"DIFFERS {case['name']!r}\n  Jinja2: {want}\n  Quern:  {answer}"[:3000])
-    print(f"jinja_world: {len(cases)} cases, {n_errors} of them errors, {n_wrong} different")
+    print(f"jinja_world: {len(cases)} cases, {n_errors} of them errors, {n_left_out} left out, {n_wrong} different")
     sys.exit(1 if n_wrong else 0)
 
 

@@ -1,4 +1,5 @@
-// Renders templates for jinja_world.py: a JSON object a line in, {"template", "context", "now"}, and
+// Renders templates for jinja_world.py: a JSON object a line in, {"template", "context", "now"},
+// and
 // {"text"} or {"error"} a line out.
 #include <iostream>
 #include <string>

@@ -34,6 +34,7 @@ class CpuBackend final : public Backend {
   CpuBackend(const KernelTable& kernels, uint32_t n_threads, std::unique_ptr<CpuMemory> memory);
 
   std::string_view name() const override { return name_; }
+  std::string_view isa() const override { return kernels_.isa; }
   BackendStats stats() const override;
   bool supports(DType dtype) const override;
 

@@ -36,4 +36,8 @@ void attention_merge(const AttentionState& into, const AttentionState& from, uin
                      uint32_t head_stride);
 void attention_finish(const AttentionFinishArgs& args);
 
+uint64_t peak_int8_ops(uint64_t n_ops);
+uint64_t peak_f32_ops(uint64_t n_ops);
+uint64_t peak_read_bytes(const std::byte* data, size_t n_bytes);
+
 }  // namespace quern::avx512

@@ -8,6 +8,7 @@
 #include "kernels/kernel_table.h"
 #include "kernels/pack.h"
 #include "kernels/scalar/dequantise.h"
+#include "kernels/scalar/peak.h"
 #include "tensor/half.h"
 
 namespace quern {
@@ -371,6 +372,7 @@ KernelTable make_table() {
   t.attention = attention;
   t.attention_merge = attention_merge;
   t.attention_finish = attention_finish;
+  t.peak = scalar_peak_loops();
   return t;
 }
 

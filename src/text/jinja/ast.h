@@ -25,10 +25,10 @@ enum class ExprKind : uint8_t {
   dict,       // operands: key, value, key, value ...
   attribute,  // operands[0].constant
   item,       // operands[0][operands[1]]
-  slice,      // operands[0][operands[1]:operands[2]:operands[3]], each of the last three may be null
-  call,       // operands[0](arguments)
-  filter,     // operands[0] | function(arguments); operands[0] is null in filter and set blocks
-  test,       // operands[0] is function(arguments)
+  slice,   // operands[0][operands[1]:operands[2]:operands[3]], each of the last three may be null
+  call,    // operands[0](arguments)
+  filter,  // operands[0] | function(arguments); operands[0] is null in filter and set blocks
+  test,    // operands[0] is function(arguments)
   unary,
   binary,
   concat,   // ~ of all operands
@@ -39,9 +39,24 @@ enum class ExprKind : uint8_t {
 };
 
 enum class Operator : uint8_t {
-  add, subtract, multiply, divide, floor_divide, modulo, power,
-  negate, plus, logical_not,
-  equal, not_equal, less, less_equal, greater, greater_equal, in, not_in,
+  add,
+  subtract,
+  multiply,
+  divide,
+  floor_divide,
+  modulo,
+  power,
+  negate,
+  plus,
+  logical_not,
+  equal,
+  not_equal,
+  less,
+  less_equal,
+  greater,
+  greater_equal,
+  in,
+  not_in,
 };
 
 struct Expr;
@@ -109,10 +124,10 @@ enum class StmtKind : uint8_t {
   assign,        // target = expr
   assign_block,  // target = body through the filters of expr
   macro,
-  call,          // expr with macro as its caller
-  filter,        // body through the filters of expr
-  with,          // assignments, body
-  scope,         // body
+  call,    // expr with macro as its caller
+  filter,  // body through the filters of expr
+  with,    // assignments, body
+  scope,   // body
   break_loop,
   continue_loop,
 };

@@ -65,10 +65,10 @@ const Builtin* find_method(Kind kind, std::string_view name) {
 }
 
 bool is_mutating_method(Kind kind, std::string_view name) {
-  static constexpr std::array<std::string_view, 8> kList = {
-      "append", "clear", "pop", "reverse", "insert", "sort", "extend", "remove"};
-  static constexpr std::array<std::string_view, 5> kDict = {"clear", "pop", "popitem",
-                                                            "setdefault", "update"};
+  static constexpr std::array<std::string_view, 8> kList = {"append", "clear", "pop",    "reverse",
+                                                            "insert", "sort",  "extend", "remove"};
+  static constexpr std::array<std::string_view, 5> kDict = {"clear", "pop", "popitem", "setdefault",
+                                                            "update"};
   if (kind == Kind::list) {
     return std::find(kList.begin(), kList.end(), name) != kList.end();
   }

@@ -8,7 +8,8 @@
 
 namespace quern::jinja {
 
-// Like the exceptions of Python and Jinja, whose messages are kept where a template can rely on them.
+// Like the exceptions of Python and Jinja, whose messages are kept where a template can rely on
+// them.
 inline std::unexpected<Error> raise(std::string message, std::string expected = {}) {
   return fail({.kind = ErrorKind::invalid_input,
                .where = {},

@@ -1,4 +1,5 @@
-// Expressions, with Jinja's precedence: if-else, or, and, not, comparisons and in, + -, ~, * / // %,
+// Expressions, with Jinja's precedence: if-else, or, and, not, comparisons and in, + -, ~, * / //
+// %,
 // ** (left-associative, below unary signs), signs, then subscripts, calls, filters and tests.
 #pragma once
 
@@ -38,11 +39,11 @@ class ParserState {
   const Limits& limits;
   ScopeTracker scopes;
   uint32_t depth = 0;
-  bool soft = false;  // inside if: unknown filters fail only when reached
-  std::vector<Error> unknown;                 // unknown filters and tests outside if
-  std::vector<Stmt*> loops;                   // loops whose body is being parsed
-  std::vector<Macro*> macros;                 // macros whose body is being parsed
-  size_t n_breakable = 0;                     // loops that break and continue can reach
+  bool soft = false;           // inside if: unknown filters fail only when reached
+  std::vector<Error> unknown;  // unknown filters and tests outside if
+  std::vector<Stmt*> loops;    // loops whose body is being parsed
+  std::vector<Macro*> macros;  // macros whose body is being parsed
+  size_t n_breakable = 0;      // loops that break and continue can reach
 
  private:
   std::vector<Token> tokens_;

@@ -50,9 +50,6 @@ Result<Value> last(const Call& call) {
   if (call.self.is(Kind::iterator)) {
     return raise("'" + std::string(type_name(call.self)) + "' object is not reversible");
   }
-  if (call.self.is(Kind::undefined)) {
-    return raise_undefined(call.self);
-  }
   QUERN_ASSIGN(const std::vector<Value> all, call.runtime.collect(call.self));
   return all.empty() ? call.runtime.undefined("No last item, sequence was empty.") : all.back();
 }
@@ -115,9 +112,8 @@ Result<Value> without_case(Runtime& runtime, const Value& value) {
 }
 
 Result<Value> dict_sort(const Call& call) {
-  QUERN_ASSIGN(const Params p,
-               Params::bind(call, {.function = "dictsort",
-                                   .names = {"case_sensitive", "by", "reverse"}}));
+  QUERN_ASSIGN(const Params p, Params::bind(call, {.function = "dictsort",
+                                                   .names = {"case_sensitive", "by", "reverse"}}));
   QUERN_ASSIGN(const std::string_view by, p.text(1, "key"));
   if (by != "key" && by != "value") {
     return raise("You can only sort by either \"key\" or \"value\"");
@@ -234,9 +230,9 @@ Result<Value> extreme(const Call& call) {
   QUERN_ASSIGN(Value best_key, key_of.get(call.runtime, all[0]));
   for (size_t i = 1; i < all.size(); ++i) {
     QUERN_ASSIGN(Value key, key_of.get(call.runtime, all[i]));
-    QUERN_ASSIGN(const bool better,
-                 compare(call.runtime, largest ? Operator::greater : Operator::less,
-                         {key, best_key}));
+    QUERN_ASSIGN(
+        const bool better,
+        compare(call.runtime, largest ? Operator::greater : Operator::less, {key, best_key}));
     if (better) {
       best = i;
       best_key = std::move(key);
@@ -292,8 +288,7 @@ Result<Value> map(const Call& call) {
   if (!p.given(0)) {
     return raise("map requires a filter argument");
   }
-  QUERN_ASSIGN(const AttributePath path,
-               AttributePath::parse(&p[0], p.some(1) ? &p[1] : nullptr));
+  QUERN_ASSIGN(const AttributePath path, AttributePath::parse(&p[0], p.some(1) ? &p[1] : nullptr));
   for (const Value& item : all) {
     QUERN_ASSIGN(Value value, path.get(call.runtime, item));
     mapped.push_back(std::move(value));
@@ -372,9 +367,9 @@ Result<Value> group_by(const Call& call) {
 }
 
 Result<Value> batch(const Call& call) {
-  QUERN_ASSIGN(const Params p,
-               Params::bind(call, {.function = "batch", .names = {"linecount", "fill_with"},
-                                   .n_required = 1}));
+  QUERN_ASSIGN(const Params p, Params::bind(call, {.function = "batch",
+                                                   .names = {"linecount", "fill_with"},
+                                                   .n_required = 1}));
   QUERN_ASSIGN(const int64_t n, p.integer(0));
   QUERN_ASSIGN(const std::vector<Value> all, call.runtime.collect(call.self));
   const size_t per_row = n <= 0 ? SIZE_MAX : static_cast<size_t>(n);
@@ -395,9 +390,9 @@ Result<Value> batch(const Call& call) {
 }
 
 Result<Value> slices(const Call& call) {
-  QUERN_ASSIGN(const Params p,
-               Params::bind(call, {.function = "slice", .names = {"slices", "fill_with"},
-                                   .n_required = 1}));
+  QUERN_ASSIGN(
+      const Params p,
+      Params::bind(call, {.function = "slice", .names = {"slices", "fill_with"}, .n_required = 1}));
   QUERN_ASSIGN(const int64_t n, p.integer(0));
   if (n == 0) {
     return raise("integer division or modulo by zero");

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "text/jinja/format.h"
+#include "text/jinja/literals.h"
 #include "text/jinja/params.h"
 #include "text/jinja/print.h"
 #include "text/jinja/tables.h"
@@ -79,18 +80,18 @@ Result<Value> trim(const Call& call) {
 }
 
 Result<Value> replace(const Call& call) {
-  QUERN_ASSIGN(const Params p,
-               Params::bind(call, {.function = "replace", .names = {"old", "new", "count"},
-                                   .n_required = 2}));
+  QUERN_ASSIGN(const Params p, Params::bind(call, {.function = "replace",
+                                                   .names = {"old", "new", "count"},
+                                                   .n_required = 2}));
   QUERN_ASSIGN(const std::string text, to_text(call.runtime, call.self));
   QUERN_ASSIGN(const std::string from, to_text(call.runtime, p[0]));
   QUERN_ASSIGN(const std::string to, to_text(call.runtime, p[1]));
   QUERN_ASSIGN(const int64_t n_max, p.some(2) ? p.integer(2) : Result<int64_t>(-1));
-  QUERN_ASSIGN(std::string out,
-               replace_text(call.runtime, text,
-                            {.from = from,
-                             .to = to,
-                             .limit = n_max < 0 ? SIZE_MAX : static_cast<size_t>(n_max)}));
+  QUERN_ASSIGN(
+      std::string out,
+      replace_text(
+          call.runtime, text,
+          {.from = from, .to = to, .limit = n_max < 0 ? SIZE_MAX : static_cast<size_t>(n_max)}));
   return call.runtime.string(std::move(out));
 }
 
@@ -141,9 +142,6 @@ Result<Value> truncate(const Call& call) {
   QUERN_ASSIGN(const Params p,
                Params::bind(call, {.function = "truncate",
                                    .names = {"length", "killwords", "end", "leeway"}}));
-  if (!call.self.is(Kind::string)) {
-    return raise("truncate wants a string, not " + std::string(type_name(call.self)));
-  }
   QUERN_ASSIGN(const int64_t n_chars, p.integer(0, 255));
   QUERN_ASSIGN(const std::string_view end, p.text(2, "..."));
   QUERN_ASSIGN(const int64_t leeway, p.some(3) ? p.integer(3) : Result<int64_t>(5));
@@ -152,9 +150,12 @@ Result<Value> truncate(const Call& call) {
     return raise(n_chars < n_end ? fmt::format("expected length >= {}, got {}", n_end, n_chars)
                                  : fmt::format("expected leeway >= 0, got {}", leeway));
   }
-  const auto n_self = static_cast<int64_t>(call.self.n_chars());
+  QUERN_ASSIGN(const int64_t n_self, length(call.self));
   if (n_self <= n_chars || n_self - n_chars <= leeway) {
     return call.self;
+  }
+  if (!call.self.is(Kind::string)) {
+    return raise("truncate wants a string, not " + std::string(type_name(call.self)));
   }
   const std::string_view text = call.self.text();
   std::string_view kept = text.substr(0, char_offset(text, static_cast<size_t>(n_chars - n_end)));
@@ -257,12 +258,21 @@ Result<Value> url_encode(const Call& call) {
 Result<Value> file_size(const Call& call) {
   QUERN_ASSIGN(const Params p,
                Params::bind(call, {.function = "filesizeformat", .names = {"binary"}}));
-  if (!call.self.is_number()) {
+  if (call.self.is(Kind::undefined)) {
+    return raise_undefined(call.self);
+  }
+  std::optional<double> size;
+  if (call.self.is(Kind::string)) {
+    size = parse_real(call.self.text());
+  } else if (call.self.is_number()) {
+    size = call.self.as_real();
+  }
+  if (!size) {
     return raise("filesizeformat wants a number");
   }
   static constexpr std::string_view kPrefixes = "kMGTPEZY";
   const bool binary = p.flag(0);
-  const double bytes = call.self.as_real();
+  const double bytes = *size;
   const double base = binary ? 1024 : 1000;
   if (bytes == 1) {
     return Value::string("1 Byte");
@@ -281,8 +291,10 @@ Result<Value> file_size(const Call& call) {
 }
 
 Result<Value> xml_attributes(const Call& call) {
-  QUERN_ASSIGN(const Params p,
-               Params::bind(call, {.function = "xmlattr", .names = {"autospace"}}));
+  QUERN_ASSIGN(const Params p, Params::bind(call, {.function = "xmlattr", .names = {"autospace"}}));
+  if (call.self.is(Kind::undefined)) {
+    return raise_undefined(call.self);
+  }
   if (!call.self.is(Kind::dict)) {
     return raise("xmlattr wants a mapping");
   }
@@ -297,8 +309,8 @@ Result<Value> xml_attributes(const Call& call) {
       return raise("Invalid character in attribute name: " + repr_string(name));
     }
     out += out.empty() && !p.flag(0, true) ? "" : " ";
-    out += escape_html(name) + "=\"" +
-           (entry.value.is_markup() ? value : escape_html(value)) + "\"";
+    out +=
+        escape_html(name) + "=\"" + (entry.value.is_markup() ? value : escape_html(value)) + "\"";
   }
   return call.runtime.string(std::move(out));
 }

@@ -160,10 +160,10 @@ Status json_separators(const Call& call, const Params& p, JsonOptions& options) 
 
 // With the parameters of Hugging Face's own tojson, which differ from Jinja's.
 Result<Value> to_json_filter(const Call& call) {
-  QUERN_ASSIGN(const Params p,
-               Params::bind(call, {.function = "tojson",
-                                   .names = {"ensure_ascii", "indent", "separators",
-                                             "sort_keys"}}));
+  QUERN_ASSIGN(
+      const Params p,
+      Params::bind(call, {.function = "tojson",
+                          .names = {"ensure_ascii", "indent", "separators", "sort_keys"}}));
   JsonOptions options;
   options.ensure_ascii = p.flag(0);
   options.sort_keys = p.flag(3);

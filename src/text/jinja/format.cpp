@@ -143,12 +143,18 @@ Result<std::string> format_text(Runtime& runtime, std::string_view text, const F
 
 Result<std::string> format_number(Runtime& runtime, const Value& value, const FormatSpec& spec) {
   if (spec.type == 'c') {
+    const int64_t code = value.as_integer();
+    if (code < 0 || code > 0x10FFFF || (code >= 0xD800 && code <= 0xDFFF)) {
+      return raise("%c arg not in range(0x110000)");
+    }
     std::string character;
-    append_char(character, static_cast<char32_t>(std::clamp<int64_t>(value.as_integer(), 0,
-                                                                     0x10FFFF)));
-    return format_text(runtime, character, {.fill = spec.fill, .align = spec.align,
-                                            .width = spec.width, .grouping = 0,
-                                            .precision = std::nullopt});
+    append_char(character, static_cast<char32_t>(code));
+    return format_text(runtime, character,
+                       {.fill = spec.fill,
+                        .align = spec.align,
+                        .width = spec.width,
+                        .grouping = 0,
+                        .precision = std::nullopt});
   }
   QUERN_ASSIGN(Digits digits, digits_of(value, spec));
   if (spec.grouping != 0) {
@@ -156,8 +162,11 @@ Result<std::string> format_number(Runtime& runtime, const Value& value, const Fo
     digits.body = group_digits(digits.body, spec.grouping, decimal ? 3 : 4);
   }
   const std::string head = digits.sign + digits.prefix;
-  FormatSpec padding = {.fill = spec.fill, .align = spec.align == 0 ? '>' : spec.align,
-                        .width = spec.width, .grouping = 0, .precision = std::nullopt};
+  FormatSpec padding = {.fill = spec.fill,
+                        .align = spec.align == 0 ? '>' : spec.align,
+                        .width = spec.width,
+                        .grouping = 0,
+                        .precision = std::nullopt};
   if (spec.align != '=') {
     return format_text(runtime, head + digits.body, padding);
   }
@@ -202,15 +211,28 @@ class PercentFormatter {
         QUERN_TRY(directive());
       }
     }
-    const bool unused = values_.is(Kind::tuple) ? next_ < values_.items().size()
-                                                : next_ == 0 && !values_.is(Kind::dict);
-    if (unused) {
+    if (values_unused()) {
       return raise("not all arguments converted during string formatting");
     }
     return std::move(out_);
   }
 
  private:
+  // A value that could be subscripted, as a mapping is, need not be used.
+  bool values_unused() const {
+    switch (values_.kind()) {
+      case Kind::tuple:
+        return next_ < values_.items().size();
+      case Kind::dict:
+      case Kind::list:
+      case Kind::range:
+      case Kind::undefined:
+        return false;
+      default:
+        return next_ == 0;
+    }
+  }
+
   Result<char> peek() const {
     if (at_ >= format_.size()) {
       return raise("incomplete format");
@@ -324,7 +346,8 @@ class PercentFormatter {
       QUERN_ASSIGN(const int64_t precision, number());
       spec.precision = std::max<int64_t>(0, precision);
     }
-    while (at_ < format_.size() && std::string_view("hlL").find(format_[at_]) != std::string_view::npos) {
+    while (at_ < format_.size() &&
+           std::string_view("hlL").find(format_[at_]) != std::string_view::npos) {
       ++at_;
     }
     QUERN_ASSIGN(spec.type, peek());
@@ -340,9 +363,11 @@ class PercentFormatter {
       case 'a':
         return convert_text(value, spec);
       case 'c':
-        if (value.is(Kind::string)) {
-          spec.precision = 1;
+        if (value.is(Kind::string) && value.n_chars() == 1) {
           return convert_text(value, spec);
+        }
+        if (!value.is_integral()) {
+          return raise("%c requires int or char");
         }
         return convert_number(value, spec);
       case 'd':
@@ -384,6 +409,11 @@ class PercentFormatter {
     if (value.is(Kind::undefined)) {
       return raise_undefined(value);
     }
+    const bool whole_only = std::string_view("xXo").find(spec.type) != std::string_view::npos;
+    if (whole_only && !value.is_integral()) {
+      return raise(
+          fmt::format("%{} format: an integer is required, not {}", spec.type, type_name(value)));
+    }
     if (!value.is_number() || (value.is(Kind::real) && std::fabs(value.as_real()) >= 9.2e18)) {
       return raise(fmt::format("%{} format: a real number is required, not {}", spec.type,
                                type_name(value)));
@@ -395,8 +425,8 @@ class PercentFormatter {
       spec.precision.reset();
     }
     spec.type = spec.type == 'i' || spec.type == 'u' ? 'd' : spec.type;
-    const int64_t number = value.is_integral() ? value.as_integer()
-                                               : static_cast<int64_t>(value.as_real());
+    const int64_t number =
+        value.is_integral() ? value.as_integer() : static_cast<int64_t>(value.as_real());
     return append(format_number(runtime_, Value::integer(number), spec));
   }
 

@@ -19,13 +19,14 @@ Result<Value> format_braces(Runtime& runtime, const Value& text, const Args& arg
 // What both make of one value once the directive is parsed.
 struct FormatSpec {
   std::string fill = " ";
-  char align = 0;  // < > ^ = or 0 for the type's own
-  char sign = '-';
+  char align = 0;   // < > ^ = or 0 for the type's own
+  char sign = '-';  // + or a space where one was asked for
   bool alternate = false;
   int64_t width = 0;
   char grouping = 0;
   std::optional<int64_t> precision;
   char type = 0;
+  bool zero_padded = false;  // 0 before the width, without an alignment
 };
 // `value` must be a number; type is one of d b o x X c n e E f F g G % or 0.
 Result<std::string> format_number(Runtime& runtime, const Value& value, const FormatSpec& spec);

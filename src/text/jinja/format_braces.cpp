@@ -26,9 +26,9 @@ class SpecParser {
       spec_.sign = text_[at_++];
     }
     spec_.alternate = skip('#');
-    if (skip('0') && spec_.align == 0) {
-      spec_.fill = "0";
-      spec_.align = '=';
+    if (skip('0')) {
+      spec_.fill = filled_ ? spec_.fill : "0";
+      spec_.zero_padded = spec_.align == 0;
     }
     spec_.width = number();
     if (one_of(",_")) {
@@ -70,6 +70,7 @@ class SpecParser {
     if (first < text_.size() && is_align(text_[first])) {
       spec_.fill = std::string(text_.substr(0, first));
       spec_.align = text_[first];
+      filled_ = true;
       at_ = first + 1;
     } else if (!text_.empty() && is_align(text_[0])) {
       spec_.align = text_[0];
@@ -80,6 +81,7 @@ class SpecParser {
   std::string_view text_;
   size_t at_ = 0;
   FormatSpec spec_;
+  bool filled_ = false;
 };
 
 Result<std::string> format_value(Runtime& runtime, const Value& value, std::string_view text) {
@@ -88,14 +90,16 @@ Result<std::string> format_value(Runtime& runtime, const Value& value, std::stri
   }
   QUERN_ASSIGN(const FormatSpec spec, SpecParser(text).run());
   const bool as_text = value.is(Kind::string);
-  const std::string_view known = as_text ? "s" : value.is(Kind::real) ? "eEfFgGn%" : "bcdeEfFgGnoxX%";
+  const std::string_view known = as_text                ? "s"
+                                 : value.is(Kind::real) ? "eEfFgGn%"
+                                                        : "bcdeEfFgGnoxX%";
   if (spec.type != 0 && known.find(spec.type) == std::string_view::npos) {
     return raise("Unknown format code '" + std::string(1, spec.type) + "' for object of type '" +
                  std::string(type_name(value)) + "'");
   }
   if (as_text) {
-    if (spec.align == '=') {
-      return raise("'=' alignment not allowed in string format specifier");
+    if (spec.align == '=' || spec.sign != '-' || spec.grouping != 0 || spec.alternate) {
+      return raise("sign, grouping, '=' and '#' are not allowed in string format specifier");
     }
     return format_text(runtime, value.text(), spec);
   }
@@ -104,6 +108,7 @@ Result<std::string> format_value(Runtime& runtime, const Value& value, std::stri
                  ".__format__");
   }
   FormatSpec number = spec;
+  number.align = spec.zero_padded ? '=' : spec.align;
   number.type = spec.type == 'n' ? (value.is(Kind::real) ? 'g' : 'd') : spec.type;
   return format_number(runtime, value, number);
 }

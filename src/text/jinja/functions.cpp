@@ -12,9 +12,9 @@ namespace quern::jinja {
 namespace {
 
 Result<Value> make_range(const Call& call) {
-  QUERN_ASSIGN(const Params p,
-               Params::bind(call, {.function = "range", .names = {"start", "stop", "step"},
-                                   .n_required = 1}));
+  QUERN_ASSIGN(const Params p, Params::bind(call, {.function = "range",
+                                                   .names = {"start", "stop", "step"},
+                                                   .n_required = 1}));
   QUERN_ASSIGN(const int64_t first, p.integer(0));
   if (!p.given(1)) {
     return call.runtime.range(0, first, 1);
@@ -83,15 +83,17 @@ Result<Value> make_joiner(const Call& call) {
 }
 
 Result<Value> raise_exception(const Call& call) {
-  QUERN_ASSIGN(const Params p, Params::bind(call, {.function = "raise_exception",
-                                                   .names = {"message"}, .n_required = 1}));
+  QUERN_ASSIGN(
+      const Params p,
+      Params::bind(call, {.function = "raise_exception", .names = {"message"}, .n_required = 1}));
   QUERN_ASSIGN(std::string message, to_text(call.runtime, p[0]));
   return raise(std::move(message));
 }
 
 Result<Value> strftime_now(const Call& call) {
-  QUERN_ASSIGN(const Params p, Params::bind(call, {.function = "strftime_now",
-                                                   .names = {"format"}, .n_required = 1}));
+  QUERN_ASSIGN(
+      const Params p,
+      Params::bind(call, {.function = "strftime_now", .names = {"format"}, .n_required = 1}));
   QUERN_ASSIGN(const std::string_view format, p.text(0));
   return call.runtime.string(format_time(format, call.runtime.now()));
 }

@@ -190,6 +190,9 @@ Status Lexer::root() {
 
 Status Lexer::comment() {
   const size_t end = source_.find("#}", at_);
+  if (end == std::string::npos && at_ == source_.size()) {
+    return {};  // Jinja misses the end only when something follows
+  }
   if (end == std::string::npos) {
     return raise_at(line_, "the comment has no end", "'#}'");
   }
@@ -226,6 +229,9 @@ Status Lexer::raw() {
     n += strips || keeps ? 3 : 2;
     n += strips ? space_length(from()) : (!keeps && from().starts_with("\n") ? 1 : 0);
     advance(n - at_);
+    return {};
+  }
+  if (at_ == source_.size()) {
     return {};
   }
   return raise_at(line_, "the raw block has no end", "'{% endraw %}'");

@@ -1,4 +1,5 @@
-// Limits: what one template may cost. Templates come with downloaded files, so all of it is bounded.
+// Limits: what one template may cost. Templates come with downloaded files, so all of it is
+// bounded.
 #pragma once
 
 #include <cstddef>

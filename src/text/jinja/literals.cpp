@@ -273,8 +273,8 @@ std::optional<double> parse_real(std::string_view text) {
     double parsed = 0;
     const auto result = std::from_chars(digits.data(), digits.data() + digits.size(), parsed);
     if (result.ec == std::errc::result_out_of_range) {
-      const bool tiny = digits.find("e-") != std::string::npos ||
-                        digits.find("E-") != std::string::npos;
+      const bool tiny =
+          digits.find("e-") != std::string::npos || digits.find("E-") != std::string::npos;
       parsed = tiny ? 0.0 : std::numeric_limits<double>::infinity();
     }
     value = parsed;

@@ -25,8 +25,8 @@ Result<ScannedNumber> scan_number(std::string_view text, bool may_be_real);
 // Resolves backslash escapes.
 Result<std::string> unescape_string(std::string_view text);
 
-// Python's int(text, base) and float(text); nothing when the text is no number. An integer beyond 64
-// bits is an error.
+// Python's int(text, base) and float(text); nothing when the text is no number. An integer beyond
+// 64 bits is an error.
 Result<std::optional<int64_t>> parse_integer(std::string_view text, int base);
 std::optional<double> parse_real(std::string_view text);
 

@@ -32,8 +32,8 @@ Result<bool> Interpreter::passes(LoopObject& loop, const Value& item) {
   }
   auto outer = push_scope(nullptr, loop.outer);
   const Status assigned = assign(loop.stmt->target, item);
-  auto condition = assigned ? eval(*loop.stmt->test)
-                            : Result<Value>(std::unexpected(assigned.error()));
+  auto condition =
+      assigned ? eval(*loop.stmt->test) : Result<Value>(std::unexpected(assigned.error()));
   scope_ = std::move(outer);
   QUERN_TRY(condition);
   return truthy(*condition);

@@ -18,9 +18,8 @@ const Value* find_named(const Args& args, std::string_view name) {
 
 bool is_parameter(const Macro& macro, std::string_view name, size_t from) {
   const auto& names = macro.parameter_names;
-  return from < names.size() &&
-         std::find(names.begin() + static_cast<std::ptrdiff_t>(from), names.end(), name) !=
-             names.end();
+  return from < names.size() && std::find(names.begin() + static_cast<std::ptrdiff_t>(from),
+                                          names.end(), name) != names.end();
 }
 
 }  // namespace
@@ -31,9 +30,8 @@ Status Interpreter::bind_parameters(const Macro& macro, const Args& args) {
   const size_t first_default = n_parameters - macro.defaults.size();
   // Given ones first: a default may name a later parameter only as an undefined value.
   for (size_t i = 0; i < n_parameters; ++i) {
-    const Value* given = i < args.positional.size()
-                             ? &args.positional[i]
-                             : find_named(args, macro.parameter_names[i]);
+    const Value* given = i < args.positional.size() ? &args.positional[i]
+                                                    : find_named(args, macro.parameter_names[i]);
     scope_->set(macro.parameters[i], given != nullptr ? *given : Value());
   }
   for (size_t i = args.positional.size(); i < n_parameters; ++i) {
@@ -75,14 +73,15 @@ Status Interpreter::bind_special(const Macro& macro, const Args& args) {
   } else if (extra.size() > 0) {
     const std::string name(extra.begin()->key.text());
     return raise(extra.find("caller") != nullptr
-                     ? label + " was invoked with two values for the special caller argument. "
-                               "This is most likely a bug."
+                     ? label +
+                           " was invoked with two values for the special caller argument. "
+                           "This is most likely a bug."
                      : label + " takes no keyword argument '" + name + "'");
   }
   if (macro.uses_varargs) {
-    QUERN_ASSIGN(Value varargs,
-                 runtime_.tuple({args.positional.begin() + static_cast<std::ptrdiff_t>(n_positional),
-                                 args.positional.end()}));
+    QUERN_ASSIGN(Value varargs, runtime_.tuple({args.positional.begin() +
+                                                    static_cast<std::ptrdiff_t>(n_positional),
+                                                args.positional.end()}));
     scope_->set(ast_.varargs, std::move(varargs));
   } else if (args.positional.size() > macro.parameters.size()) {
     return raise(label + " takes not more than " + std::to_string(macro.parameters.size()) +

@@ -23,9 +23,9 @@ Result<Value> count(const Call& call) {
 }
 
 Result<Value> index(const Call& call) {
-  QUERN_ASSIGN(const Params p,
-               Params::bind(call, {.function = "index", .names = {"value", "start", "stop"},
-                                   .n_required = 1}));
+  QUERN_ASSIGN(const Params p, Params::bind(call, {.function = "index",
+                                                   .names = {"value", "start", "stop"},
+                                                   .n_required = 1}));
   QUERN_ASSIGN(const std::vector<Value> items, call.runtime.collect(call.self));
   const auto n = static_cast<int64_t>(items.size());
   QUERN_ASSIGN(int64_t start, p.integer(1, 0));
@@ -47,9 +47,9 @@ Result<Value> copy(const Call& call) {
 }
 
 Result<Value> dict_get(const Call& call) {
-  QUERN_ASSIGN(const Params p,
-               Params::bind(call, {.function = "get", .names = {"key", "default"},
-                                   .n_required = 1}));
+  QUERN_ASSIGN(
+      const Params p,
+      Params::bind(call, {.function = "get", .names = {"key", "default"}, .n_required = 1}));
   if (!hashable(p[0])) {
     return raise("unhashable type: '" + std::string(type_name(p[0])) + "'");
   }
@@ -100,7 +100,8 @@ Result<Value> bit_length(const Call& call) {
   return Value::integer(n);
 }
 
-constexpr std::array<Builtin, 3> kListMethods = {{{"count", count}, {"index", index}, {"copy", copy}}};
+constexpr std::array<Builtin, 3> kListMethods = {
+    {{"count", count}, {"index", index}, {"copy", copy}}};
 constexpr std::array<Builtin, 5> kDictMethods = {{{"get", dict_get},
                                                   {"items", dict_items},
                                                   {"keys", dict_keys},

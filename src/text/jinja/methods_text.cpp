@@ -60,8 +60,8 @@ Result<Value> split(const Call& call) {
     return raise("empty separator");
   }
   const Cut cut = {.separator = separator, .limit = limit};
-  return text_list(call, from_right ? rsplit_text(call.self.text(), cut)
-                                    : split_text(call.self.text(), cut));
+  return text_list(
+      call, from_right ? rsplit_text(call.self.text(), cut) : split_text(call.self.text(), cut));
 }
 
 Result<Value> splitlines(const Call& call) {
@@ -116,9 +116,9 @@ Result<Window> window(const Call& call, const Params& p, size_t at) {
 }
 
 Result<std::optional<int64_t>> find_in_window(const Call& call, bool from_right) {
-  QUERN_ASSIGN(const Params p,
-               Params::bind(call, {.function = "find", .names = {"sub", "start", "end"},
-                                   .n_required = 1}));
+  QUERN_ASSIGN(
+      const Params p,
+      Params::bind(call, {.function = "find", .names = {"sub", "start", "end"}, .n_required = 1}));
   QUERN_ASSIGN(const std::string_view wanted, p.text(0));
   QUERN_ASSIGN(const Window in, window(call, p, 1));
   QUERN_TRY(call.runtime.step(call.self.weight()));
@@ -145,9 +145,9 @@ Result<Value> index(const Call& call) {
 }
 
 Result<Value> count(const Call& call) {
-  QUERN_ASSIGN(const Params p,
-               Params::bind(call, {.function = "count", .names = {"sub", "start", "end"},
-                                   .n_required = 1}));
+  QUERN_ASSIGN(
+      const Params p,
+      Params::bind(call, {.function = "count", .names = {"sub", "start", "end"}, .n_required = 1}));
   QUERN_ASSIGN(const std::string_view wanted, p.text(0));
   QUERN_ASSIGN(const Window in, window(call, p, 1));
   QUERN_TRY(call.runtime.step(call.self.weight()));
@@ -169,9 +169,9 @@ bool has_affix(std::string_view text, std::string_view affix) {
 // startswith and endswith, for one text or a tuple of them
 template <bool at_end>
 Result<Value> has_affixes(const Call& call) {
-  QUERN_ASSIGN(const Params p,
-               Params::bind(call, {.function = at_end ? "endswith" : "startswith",
-                                   .names = {"affix", "start", "end"}, .n_required = 1}));
+  QUERN_ASSIGN(const Params p, Params::bind(call, {.function = at_end ? "endswith" : "startswith",
+                                                   .names = {"affix", "start", "end"},
+                                                   .n_required = 1}));
   QUERN_ASSIGN(const Window in, window(call, p, 1));
   std::vector<Value> affixes = {p[0]};
   if (p[0].is(Kind::tuple)) {
@@ -195,8 +195,9 @@ Result<Value> has_affixes(const Call& call) {
 
 template <bool at_end>
 Result<Value> without_affix(const Call& call) {
-  QUERN_ASSIGN(const Params p, Params::bind(call, {.function = "removeprefix",
-                                                   .names = {"affix"}, .n_required = 1}));
+  QUERN_ASSIGN(
+      const Params p,
+      Params::bind(call, {.function = "removeprefix", .names = {"affix"}, .n_required = 1}));
   QUERN_ASSIGN(const std::string_view affix, p.text(0));
   std::string_view text = call.self.text();
   if (has_affix<at_end>(text, affix)) {
@@ -206,9 +207,9 @@ Result<Value> without_affix(const Call& call) {
 }
 
 Result<Value> replace(const Call& call) {
-  QUERN_ASSIGN(const Params p,
-               Params::bind(call, {.function = "replace", .names = {"old", "new", "count"},
-                                   .n_required = 2}));
+  QUERN_ASSIGN(const Params p, Params::bind(call, {.function = "replace",
+                                                   .names = {"old", "new", "count"},
+                                                   .n_required = 2}));
   QUERN_ASSIGN(const std::string_view from, p.text(0));
   QUERN_ASSIGN(const std::string_view to, p.text(1));
   QUERN_ASSIGN(const int64_t n_max, p.integer(2, -1));
@@ -242,9 +243,9 @@ Result<Value> join(const Call& call) {
 // ljust, rjust, center
 template <char align>
 Result<Value> padded(const Call& call) {
-  QUERN_ASSIGN(const Params p,
-               Params::bind(call, {.function = "ljust", .names = {"width", "fillchar"},
-                                   .n_required = 1}));
+  QUERN_ASSIGN(
+      const Params p,
+      Params::bind(call, {.function = "ljust", .names = {"width", "fillchar"}, .n_required = 1}));
   FormatSpec spec;
   QUERN_ASSIGN(spec.width, p.integer(0));
   QUERN_ASSIGN(const std::string_view fill, p.text(1, " "));
@@ -307,8 +308,9 @@ Result<Value> format(const Call& call) {
 }
 
 Result<Value> format_map(const Call& call) {
-  QUERN_ASSIGN(const Params p, Params::bind(call, {.function = "format_map",
-                                                   .names = {"mapping"}, .n_required = 1}));
+  QUERN_ASSIGN(
+      const Params p,
+      Params::bind(call, {.function = "format_map", .names = {"mapping"}, .n_required = 1}));
   Args args;
   if (!p[0].is(Kind::dict)) {
     return raise("format_map() argument must be a mapping");
@@ -337,7 +339,7 @@ constexpr std::array<Builtin, 32> kMethods = {{
     {"title", mapped<to_title>},
     {"capitalize", mapped<to_capitalized>},
     {"swapcase", mapped<swap_case>},
-    {"casefold", mapped<to_lower>},
+    {"casefold", mapped<to_casefold>},
     {"find", find<false>},
     {"rfind", find<true>},
     {"index", index<false>},

@@ -6,6 +6,7 @@
 
 #include "text/jinja/builtins.h"
 #include "text/jinja/format.h"
+#include "text/jinja/loop.h"
 #include "text/jinja/native.h"
 #include "text/jinja/print.h"
 #include "text/jinja/unicode.h"
@@ -178,6 +179,9 @@ Result<Value> real_binary(Operator op, double a, double b) {
     case Operator::floor_divide: {
       const double rest = floor_modulo(a, b);
       const double quotient = (a - rest) / b;
+      if (quotient == 0) {
+        return real_result(std::copysign(0.0, a / b));
+      }
       const double floored = std::floor(quotient);
       return real_result(quotient - floored > 0.5 ? floored + 1 : floored);
     }
@@ -460,6 +464,12 @@ Result<std::optional<Value>> own_attribute(Runtime& runtime, const Value& object
     const auto& cycler = object.as<CyclerObject>();
     return std::optional(cycler.items[cycler.next]);
   }
+  if (object.is(Kind::macro) && name == "name") {
+    return std::optional(Value::string(object.as<MacroObject>().macro->name));
+  }
+  if (object.is_number() && name == "real") {
+    return std::optional(object.is(Kind::real) ? object : Value::integer(object.as_integer()));
+  }
   if (const Builtin* method = find_method(object.kind(), name)) {
     QUERN_ASSIGN(Value bound, bound_method(runtime, object, *method));
     return std::optional(std::move(bound));
@@ -497,8 +507,7 @@ Result<std::optional<Value>> own_item(Runtime& runtime, const Value& object, con
     const Value* value = object.entries().find(key);
     return value != nullptr ? std::optional(*value) : std::nullopt;
   }
-  const bool indexed =
-      object.is_sequence() || object.is(Kind::string) || object.is(Kind::range);
+  const bool indexed = object.is_sequence() || object.is(Kind::string) || object.is(Kind::range);
   if (!indexed) {
     return std::optional<Value>();
   }

@@ -1,5 +1,5 @@
-// Runtime: what one render has used of its limits, and the makers of values that count against them.
-// One thread only. It must outlive all values made with it.
+// Runtime: what one render has used of its limits, and the makers of values that count against
+// them. One thread only. It must outlive all values made with it.
 #pragma once
 
 #include <ctime>

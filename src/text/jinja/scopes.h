@@ -18,9 +18,7 @@ class ScopeTracker {
   void enter_branch() { ++current().branch_depth; }
   void leave_branch() { --current().branch_depth; }
   void load(NameId name) { current().mentions.try_emplace(name, false); }
-  void store(NameId name) {
-    current().mentions.try_emplace(name, current().branch_depth == 0);
-  }
+  void store(NameId name) { current().mentions.try_emplace(name, current().branch_depth == 0); }
   // Parameters and loop variables always have a value.
   void declare(NameId name) { current().mentions.insert_or_assign(name, false); }
   // Fills in Block::hidden of all blocks.

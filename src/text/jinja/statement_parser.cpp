@@ -25,7 +25,8 @@ Result<StatementParser::Statements> StatementParser::statements(Ends ends) {
   while (state_.current().kind != TokenKind::end) {
     if (state_.current().kind == TokenKind::block_begin) {
       const Token& tag = state_.ahead();
-      if (tag.kind == TokenKind::name && std::find(ends.begin(), ends.end(), tag.text) != ends.end()) {
+      if (tag.kind == TokenKind::name &&
+          std::find(ends.begin(), ends.end(), tag.text) != ends.end()) {
         state_.next();
         return out;
       }
@@ -264,7 +265,9 @@ Status StatementParser::set_tag(Stmt& stmt) {
     return {};
   }
   stmt.kind = StmtKind::assign_block;
+  const bool soft = std::exchange(state_.soft, false);
   QUERN_ASSIGN(stmt.expr, expressions_.filters(nullptr, false));
+  state_.soft = soft;
   store(stmt.target);
   QUERN_TRY(scoped_body(stmt.body, {"endset"}, [] {}));
   state_.next();
@@ -352,7 +355,9 @@ Status StatementParser::call_tag(Stmt& stmt) {
 
 Status StatementParser::filter_tag(Stmt& stmt) {
   stmt.kind = StmtKind::filter;
+  const bool soft = std::exchange(state_.soft, false);
   QUERN_ASSIGN(stmt.expr, expressions_.filters(nullptr, true));
+  state_.soft = soft;
   QUERN_TRY(scoped_body(stmt.body, {"endfilter"}, [] {}));
   state_.next();
   return {};
@@ -403,9 +408,10 @@ Status StatementParser::block_tag(Stmt& stmt) {
 Status StatementParser::loop_control(Stmt& stmt, StmtKind kind) {
   stmt.kind = kind;
   if (state_.n_breakable == 0) {
-    return raise_at(stmt.line, kind == StmtKind::break_loop ? "'break' outside loop"
-                                                            : "'continue' outside loop",
-                    "it inside a for block");
+    return raise_at(
+        stmt.line,
+        kind == StmtKind::break_loop ? "'break' outside loop" : "'continue' outside loop",
+        "it inside a for block");
   }
   return {};
 }

@@ -32,7 +32,6 @@ int hour12(const std::tm& time) {
   return time.tm_hour % 12 == 0 ? 12 : time.tm_hour % 12;
 }
 
-
 // ISO 8601 year and week (%G and %V).
 struct IsoWeek {
   int year;

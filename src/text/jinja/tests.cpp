@@ -49,6 +49,7 @@ Result<Value> is_sequence(const Call& call) {
     case Kind::tuple:
     case Kind::dict:
     case Kind::range:
+    case Kind::undefined:
       return yes(true);
     default:
       return yes(false);
@@ -87,11 +88,20 @@ Result<Value> is_divisible_by(const Call& call) {
   return yes(equals(modulo, Value::integer(0)));
 }
 
+Status check_hashable(const Value& value) {
+  if (!hashable(value)) {
+    return raise("unhashable type: '" + std::string(type_name(value)) + "'");
+  }
+  return {};
+}
+
 Result<Value> is_filter(const Call& call) {
+  QUERN_TRY(check_hashable(call.self));
   return yes(call.self.is(Kind::string) && find_filter(call.self.text()) != nullptr);
 }
 
 Result<Value> is_test(const Call& call) {
+  QUERN_TRY(check_hashable(call.self));
   return yes(call.self.is(Kind::string) && find_test(call.self.text()) != nullptr);
 }
 

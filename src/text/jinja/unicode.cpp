@@ -69,7 +69,9 @@ bool valid_utf8(std::string_view text) {
 }
 
 char32_t char_at(std::string_view text, size_t at) {
-  const auto byte = [&](size_t i) { return static_cast<char32_t>(static_cast<unsigned char>(text[i])); };
+  const auto byte = [&](size_t i) {
+    return static_cast<char32_t>(static_cast<unsigned char>(text[i]));
+  };
   switch (valid_length(text, at)) {
     case 1:
       return byte(at);
@@ -233,7 +235,8 @@ void append_lower(std::string& out, std::string_view text, size_t at) {
     size_t before = at;
     while (before > 0 && (static_cast<unsigned char>(text[--before]) & 0xC0) == 0x80) {
     }
-    const bool ends = at > 0 && cased_at(text, before) && !cased_at(text, at + char_bytes(text, at));
+    const bool ends =
+        at > 0 && cased_at(text, before) && !cased_at(text, at + char_bytes(text, at));
     append_char(out, ends ? 0x3C2 : 0x3C3);
   } else {
     append_char(out, static_cast<char32_t>(utf8proc_tolower(signed_code(c))));
@@ -281,6 +284,21 @@ std::string to_title(std::string_view text) {
       append_title(out, c);
     }
     inside = is_cased(c);
+  }
+  return out;
+}
+
+std::string to_casefold(std::string_view text) {
+  std::string out;
+  for (size_t at = 0; at < text.size(); at += char_bytes(text, at)) {
+    const char32_t c = char_at(text, at);
+    const Expansion* e = expansion(c);
+    if (e != nullptr) {
+      out += to_lower(e->upper);
+    } else {
+      append_char(out,
+                  c == 0x3C2 ? 0x3C3 : static_cast<char32_t>(utf8proc_tolower(signed_code(c))));
+    }
   }
   return out;
 }

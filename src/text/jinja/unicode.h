@@ -28,12 +28,15 @@ bool is_upper(char32_t c);
 bool is_lower(char32_t c);
 bool is_title(char32_t c);
 bool is_printable(char32_t c);
-inline bool is_cased(char32_t c) { return is_upper(c) || is_lower(c) || is_title(c); }
+inline bool is_cased(char32_t c) {
+  return is_upper(c) || is_lower(c) || is_title(c);
+}
 
 std::string to_upper(std::string_view text);
 std::string to_lower(std::string_view text);
 std::string to_capitalized(std::string_view text);
 std::string to_title(std::string_view text);
+std::string to_casefold(std::string_view text);
 std::string swap_case(std::string_view text);
 
 enum class Side { left, right, both };

@@ -11,7 +11,8 @@
 namespace quern::jinja {
 
 uint64_t saturating_add(uint64_t a, uint64_t b) {
-  return a > std::numeric_limits<uint64_t>::max() - b ? std::numeric_limits<uint64_t>::max() : a + b;
+  return a > std::numeric_limits<uint64_t>::max() - b ? std::numeric_limits<uint64_t>::max()
+                                                      : a + b;
 }
 
 Value Value::boolean(bool b) {
@@ -260,9 +261,8 @@ const Value* Dict::find(const Value& key) const {
 }
 
 const Value* Dict::find(std::string_view key) const {
-  const size_t i = locate(std::hash<std::string_view>{}(key), [&](const Value& k) {
-    return k.is(Kind::string) && k.text() == key;
-  });
+  const size_t i = locate(std::hash<std::string_view>{}(key),
+                          [&](const Value& k) { return k.is(Kind::string) && k.text() == key; });
   return i < entries_.size() ? &entries_[i].value : nullptr;
 }
 

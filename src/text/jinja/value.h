@@ -1,7 +1,7 @@
-// Value: what a template computes with, after Python's types: 64-bit int, float, str, list, dict ...
-// A Value is a small handle; strings and containers are shared and immutable, so a Value that was
-// made outside a render may be read by many threads. Namespaces, iterators and loops are mutable and
-// belong to the one render that made them.
+// Value: what a template computes with, after Python's types: 64-bit int, float, str, list, dict
+// ... A Value is a small handle; strings and containers are shared and immutable, so a Value that
+// was made outside a render may be read by many threads. Namespaces, iterators and loops are
+// mutable and belong to the one render that made them.
 #pragma once
 
 #include <cstddef>
@@ -92,7 +92,7 @@ class Value {
   double as_real() const;      // any number
   std::string_view text() const;
   size_t n_chars() const;
-  bool is_markup() const;  // a string that `safe` or `escape` made
+  bool is_markup() const;                   // a string that `safe` or `escape` made
   const std::vector<Value>& items() const;  // list, tuple, view
   const Dict& entries() const;
 
@@ -198,8 +198,8 @@ struct IteratorObject : ListObject {
 
 // How a value came to be undefined, for the message when it is used.
 struct UndefinedObject : Object {
-  std::string hint;      // the whole message, when not empty
-  std::string owner;     // type of the object that lacks `name`; empty for a variable
+  std::string hint;   // the whole message, when not empty
+  std::string owner;  // type of the object that lacks `name`; empty for a variable
   Value name;
 };
 

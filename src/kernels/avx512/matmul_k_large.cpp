@@ -1,15 +1,9 @@
-// The formats of 256-column super-blocks.
+// The 256-column super-blocks Q4_K, Q5_K and Q6_K.
 #include "kernels/avx512/matmul_codes.h"
 #include "kernels/avx512/tables.h"
 
 namespace quern::avx512 {
 
-void matmul_q2_k(const MatmulArgs& args) {
-  matmul_codes<FormatQ2K>(args);
-}
-void matmul_q3_k(const MatmulArgs& args) {
-  matmul_codes<FormatQ3K>(args);
-}
 void matmul_q4_k(const MatmulArgs& args) {
   matmul_codes<FormatQ4K>(args);
 }
@@ -18,9 +12,6 @@ void matmul_q5_k(const MatmulArgs& args) {
 }
 void matmul_q6_k(const MatmulArgs& args) {
   matmul_codes<FormatQ6K>(args);
-}
-void matmul_iq4_xs(const MatmulArgs& args) {
-  matmul_codes<FormatIq4Xs>(args);
 }
 
 }  // namespace quern::avx512

@@ -1,0 +1,86 @@
+#include "engine/loaded_model.h"
+
+#include <fmt/format.h>
+
+#include <thread>
+
+#include "backend/cpu/cpu_backend.h"
+#include "base/system_info.h"
+#include "gguf/reader.h"
+#include "model/tokenizer_from_card.h"
+
+namespace quern {
+namespace {
+
+// Packed weights take what the file's tensors take; beside them a run needs room for KV and
+// activations.
+Status check_memory(const ModelCard& card) {
+  constexpr uint64_t kHeadroomBytes = uint64_t{64} << 20;
+  const uint64_t available = available_memory_bytes();
+  if (card.tensor_bytes() + kHeadroomBytes > available) {
+    return fail({.kind = ErrorKind::out_of_memory,
+                 .where = "model",
+                 .what = fmt::format("the weights take {} MB, {} MB of memory are available",
+                                     card.tensor_bytes() >> 20, available >> 20),
+                 .expected = "a smaller or more strongly quantised model"});
+  }
+  return {};
+}
+
+std::string token_text(const Tokenizer& tokenizer, std::optional<TokenId> id) {
+  return id ? std::string(tokenizer.token_bytes(*id)) : std::string();
+}
+
+}  // namespace
+
+Result<std::unique_ptr<LoadedModel>> LoadedModel::load(LoadOptions options, const Log& log) {
+  std::unique_ptr<LoadedModel> loaded(new LoadedModel);
+  QUERN_ASSIGN(loaded->card_, read_model_card(options.path));
+  QUERN_TRY(check_memory(loaded->card_));
+  loaded->backend_ = std::move(options.backend);
+  if (!loaded->backend_) {
+    QUERN_ASSIGN(loaded->backend_,
+                 make_cpu_backend({.n_threads = options.n_threads, .isa = options.isa}));
+  }
+  // The vocabulary is built while the weights are packed: the two take about as long for a small
+  // model.
+  Result<std::unique_ptr<const Tokenizer>> tokenizer = std::unique_ptr<const Tokenizer>();
+  std::thread words([&] {
+    tokenizer =
+        make_tokenizer(loaded->card_, log, {.allow_unknown_pre = options.allow_unknown_pre});
+  });
+  auto model = Model::load(loaded->card_, *loaded->backend_,
+                           {.max_rows = options.max_batch_tokens,
+                            .max_sequences = options.max_seqs,
+                            .progress = options.progress},
+                           log);
+  words.join();
+  QUERN_ASSIGN(loaded->tokenizer_, std::move(tokenizer));
+  QUERN_ASSIGN(loaded->model_, std::move(model));
+  if (loaded->tokenizer_->vocab_size() > loaded->model_->config().vocab_size) {
+    return fail(
+        {.kind = ErrorKind::invalid_input,
+         .where = "model",
+         .what = fmt::format("the vocabulary has {} tokens, the embedding {} rows",
+                             loaded->tokenizer_->vocab_size(), loaded->model_->config().vocab_size),
+         .expected = "a row for every token"});
+  }
+  if (const auto source = loaded->card_.string("tokenizer.chat_template")) {
+    auto parsed = ChatTemplate::parse(*source);
+    if (parsed) {
+      loaded->template_ = std::move(*parsed);
+    } else {
+      log.warn("the model's chat template cannot be used: " + parsed.error().to_string());
+    }
+  }
+  return loaded;
+}
+
+Result<std::string> LoadedModel::render(ChatPrompt prompt) const {
+  const SpecialTokens& special = tokenizer_->special();
+  prompt.bos_token = token_text(*tokenizer_, special.bos);
+  prompt.eos_token = token_text(*tokenizer_, special.eos);
+  return template_->render(prompt);
+}
+
+}  // namespace quern

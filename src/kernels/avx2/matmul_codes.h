@@ -1,0 +1,508 @@
+// Matmul of packed quantised weights with quantised activations, AVX2.
+//
+// One arithmetic for every path, which is what makes results independent of the batch: per 32
+// columns an exact integer dot product, then in f32, in column order,
+//   acc = fma(dot * s, d, acc) [, acc = fma(m, d * sum, acc)]     (two of each where a format has
+//   16-column scales)
+// Lanes are rows and registers are tokens, so no sum ever crosses lanes. `Direct` unpacks weights
+// in registers (few tokens); `Tile` reads codes that were unpacked once to scratch (many tokens).
+// Products of bytes are summed in 16 bits as long as they cannot overflow, then in 32. Signed codes
+// go in as |code| times the activation with the code's sign; |-128| is 128 as an unsigned byte.
+#pragma once
+
+#include "kernels/avx2/formats.h"
+#include "kernels/kernel_table.h"
+
+namespace quern {
+namespace {
+
+constexpr int kMaxT = static_cast<int>(kTileTokens);
+
+// Per-token numbers of a group, T beside each other: one entry per 32 columns (or per 16 where
+// sub16).
+struct GroupTables {
+  int32_t* start;   // -kBias * sum of codes, where biased
+  float* weighted;  // d * sum of codes, where has_min
+};
+
+// Tiles [first, last).
+struct TileRange {
+  uint32_t first;
+  uint32_t last;
+};
+
+// Per-row numbers that a Tile holds ready.
+struct TileScales {
+  float* s;
+  float* m;
+};
+
+constexpr int n_subs(CodeKind kind) {
+  return kind.sub16 ? 2 : 1;
+}
+
+template <CodeKind K, int T>
+void fill_group_tables(const int32_t* sums, const float* d, int n_blocks, int bias,
+                       const GroupTables& tables) {
+  for (int b = 0; b < n_blocks; ++b) {
+    for (int t = 0; t < T; ++t) {
+      const int32_t halves[2] = {sums[(2 * b) * T + t], sums[(2 * b + 1) * T + t]};
+      for (int h = 0; h < n_subs(K); ++h) {
+        const int at = (b * n_subs(K) + h) * T + t;
+        const int32_t sum = K.sub16 ? halves[h] : halves[0] + halves[1];
+        if constexpr (K.biased) {
+          tables.start[at] = -bias * sum;
+        }
+        if constexpr (K.has_min) {
+          tables.weighted[at] = d[b * T + t] * static_cast<float>(sum);
+        }
+      }
+    }
+  }
+}
+
+// A group's activations, or what one 32-column block of it needs.
+struct GroupInput {
+  const int8_t* codes;
+  const float* d;
+  const int32_t* start;
+  const float* weighted;
+};
+
+template <CodeKind K, int T>
+QUERN_INLINE GroupInput block_input(const GroupInput& group, int b) {
+  return {group.codes + size_t{32} * static_cast<size_t>(b) * T, group.d + b * T,
+          group.start + b * n_subs(K) * T, group.weighted + b * n_subs(K) * T};
+}
+
+QUERN_INLINE __m256i broadcast_code(const int8_t* codes, int index) {
+  int32_t four;
+  __builtin_memcpy(&four, codes + 4 * index, 4);
+  return _mm256_set1_epi32(four);
+}
+
+// Sums of neighbouring pairs of products, 16 bits each.
+template <CodeKind K>
+QUERN_INLINE __m256i pair_sums(__m256i w, __m256i a) {
+  if constexpr (K.is_signed) {
+    return _mm256_maddubs_epi16(_mm256_abs_epi8(w), _mm256_sign_epi8(a, w));
+  } else {
+    return _mm256_maddubs_epi16(w, a);
+  }
+}
+QUERN_INLINE __m256i widen(__m256i pairs) {
+  return _mm256_madd_epi16(pairs, _mm256_set1_epi16(1));
+}
+
+template <CodeKind K>
+constexpr int kSubSteps = K.sub16 ? 4 : 8;  // registers per scale
+template <CodeKind K>
+constexpr int kSteps = K.i16_steps < kSubSteps<K> ? K.i16_steps : kSubSteps<K>;
+
+// The float part for one row register and one token; the only place where it is written.
+template <CodeKind K, int T>
+QUERN_INLINE __m256 accumulate(__m256 acc, const __m256i* dots, const Scales& w,
+                               const GroupInput& x, int t) {
+  __m256 f[2];
+  for (int h = 0; h < n_subs(K); ++h) {
+    __m256i dot = dots[h];
+    if constexpr (K.biased) {
+      dot = _mm256_add_epi32(dot, _mm256_set1_epi32(x.start[h * T + t]));
+    }
+    f[h] = _mm256_cvtepi32_ps(dot);
+  }
+  __m256 scaled = _mm256_mul_ps(f[0], w.s[0]);
+  if constexpr (K.sub16) {
+    scaled = _mm256_fmadd_ps(f[1], w.s[1], scaled);
+  }
+  acc = _mm256_fmadd_ps(scaled, _mm256_set1_ps(x.d[t]), acc);
+  if constexpr (K.has_min) {
+    for (int h = 0; h < n_subs(K); ++h) {
+      acc = _mm256_fmadd_ps(w.m[h], _mm256_set1_ps(x.weighted[h * T + t]), acc);
+    }
+  }
+  return acc;
+}
+
+// ---- Direct: weights unpacked in registers ----
+
+template <CodeKind K, int T>
+QUERN_INLINE void direct_dot(const __m256i (&q)[8], const Scales& w, const GroupInput& x,
+                             __m256 (&acc)[T]) {
+  for (int t = 0; t < T; ++t) {
+    __m256i dots[2];
+    for (int h = 0; h < n_subs(K); ++h) {
+      for (int c = 0; c < kSubSteps<K>; c += kSteps<K>) {
+        const int from = h * kSubSteps<K> + c;
+        __m256i pairs = pair_sums<K>(q[from], broadcast_code(x.codes, from * T + t));
+        for (int j = from + 1; j < from + kSteps<K>; ++j) {
+          pairs = _mm256_add_epi16(pairs, pair_sums<K>(q[j], broadcast_code(x.codes, j * T + t)));
+        }
+        dots[h] = c == 0 ? widen(pairs) : _mm256_add_epi32(dots[h], widen(pairs));
+      }
+    }
+    acc[t] = accumulate<K, T>(acc[t], dots, w, x, t);
+  }
+}
+
+template <class F, int I, int T>
+QUERN_INLINE void direct_block(const uint8_t* unit, const GroupInput& x, __m256 (&acc)[T]) {
+  __m256i q[8];
+  Scales w;
+  F::template codes<I>(unit, q);
+  F::template scales<I>(unit, w);
+  direct_dot<F::kKind, T>(q, w, x, acc);
+}
+
+// A unit of one panel, all its 32-column blocks in order.
+template <class F, int T, int... I>
+QUERN_INLINE void direct_unit(const uint8_t* unit, const GroupInput& x, __m256 (&acc)[T]) {
+  (direct_block<F, I, T>(unit, block_input<F::kKind, T>(x, I), acc), ...);
+}
+
+template <class F, int T>
+QUERN_INLINE void direct_panel(const uint8_t* unit, int n_blocks, const GroupInput& x,
+                               __m256 (&acc)[T]) {
+  constexpr int kBlocks = F::kElements / 32;
+  for (int b = 0; b < n_blocks; b += kBlocks, unit += F::kBytes) {
+    // Far enough ahead that a core's own stream of a few lines in flight never runs dry.
+    for (int line = 0; line < F::kBytes; line += 64) {
+      _mm_prefetch(reinterpret_cast<const char*>(unit + 2048 + line), _MM_HINT_T0);
+    }
+    const GroupInput here = block_input<F::kKind, T>(x, b);
+    if constexpr (kBlocks == 1) {
+      direct_unit<F, T, 0>(unit, here, acc);
+    } else {
+      direct_unit<F, T, 0, 1, 2, 3, 4, 5, 6, 7>(unit, here, acc);
+    }
+  }
+}
+
+// ---- Tile: codes unpacked to scratch, two panels beside each other ----
+
+template <class F, int I>
+QUERN_INLINE void unpack_block(const uint8_t* unit, int panel, uint8_t* codes,
+                               const TileScales& scales) {
+  __m256i q[8];
+  Scales w;
+  F::template codes<I>(unit, q);
+  F::template scales<I>(unit, w);
+  for (int j = 0; j < 8; ++j) {
+    _mm256_store_si256(reinterpret_cast<__m256i*>(codes + 4 * kPairRows * (8 * I + j) + 32 * panel),
+                       q[j]);
+  }
+  for (int h = 0; h < n_subs(F::kKind); ++h) {
+    const int at = (I * n_subs(F::kKind) + h) * kPairRows + panel * kPanelRows;
+    _mm256_store_ps(scales.s + at, w.s[h]);
+    if constexpr (F::kKind.has_min) {
+      _mm256_store_ps(scales.m + at, w.m[h]);
+    }
+  }
+}
+
+template <class F, int... I>
+QUERN_INLINE void unpack_unit(const uint8_t* unit, int panel, uint8_t* codes,
+                              const TileScales& scales) {
+  (unpack_block<F, I>(unit, panel, codes, scales), ...);
+}
+
+// codes: [n_columns / 4][2 panels][8 rows][4]; scales: [subs][16 rows].
+template <class F>
+void unpack_pair(const uint8_t* pair, int n_columns, uint8_t* codes, TileScales scales) {
+  constexpr size_t kUnitScales = size_t{F::kElements} / 32 * size_t{n_subs(F::kKind)} * kPairRows;
+  const auto n_units = static_cast<size_t>(n_columns / F::kElements);
+  for (int panel = 0; panel < 2; ++panel) {
+    for (size_t u = 0; u < n_units; ++u, pair += F::kBytes) {
+      uint8_t* out = codes + u * F::kElements * kPairRows;
+      const TileScales shifted{scales.s + u * kUnitScales, scales.m + u * kUnitScales};
+      if constexpr (F::kElements == 32) {
+        unpack_unit<F, 0>(pair, panel, out, shifted);
+      } else {
+        unpack_unit<F, 0, 1, 2, 3, 4, 5, 6, 7>(pair, panel, out, shifted);
+      }
+    }
+  }
+}
+
+// The integer part of a 32-column block (or of a 16-column half, h): 2 x 6 sums in 16 bits, two
+// weights, an activation and a product make 16 registers.
+template <CodeKind K, int T>
+QUERN_INLINE void tile_dots(const uint8_t* codes, const int8_t* x, int h, __m256i (&dots)[2][T]) {
+#pragma GCC unroll 8
+  for (int c = 0; c < kSubSteps<K>; c += kSteps<K>) {
+    __m256i pairs[2][T];
+#pragma GCC unroll 8
+    for (int i = 0; i < kSteps<K>; ++i) {
+      const int j = h * kSubSteps<K> + c + i;
+      const auto* w = reinterpret_cast<const __m256i*>(codes + 4 * kPairRows * j);
+      const __m256i w0 = _mm256_load_si256(w);
+      const __m256i w1 = _mm256_load_si256(w + 1);
+#pragma GCC unroll 6
+      for (int t = 0; t < T; ++t) {
+        const __m256i a = broadcast_code(x, j * T + t);
+        const __m256i p0 = pair_sums<K>(w0, a);
+        const __m256i p1 = pair_sums<K>(w1, a);
+        pairs[0][t] = i == 0 ? p0 : _mm256_add_epi16(pairs[0][t], p0);
+        pairs[1][t] = i == 0 ? p1 : _mm256_add_epi16(pairs[1][t], p1);
+        settle(pairs[0][t]);
+        settle(pairs[1][t]);
+      }
+    }
+#pragma GCC unroll 6
+    for (int t = 0; t < T; ++t) {
+      for (int p = 0; p < 2; ++p) {
+        const __m256i wide = widen(pairs[p][t]);
+        dots[p][t] = c == 0 ? wide : _mm256_add_epi32(dots[p][t], wide);
+        settle(dots[p][t]);
+      }
+    }
+  }
+}
+
+// acc: [2 panels][T][8 rows], in memory: the registers belong to the integer part.
+template <CodeKind K, int T>
+QUERN_INLINE void tile_block(const uint8_t* codes, const TileScales& scales, const GroupInput& x,
+                             float* acc) {
+  __m256i dots[2][2][T];  // [half][panel][token]
+  for (int h = 0; h < n_subs(K); ++h) {
+    tile_dots<K, T>(codes, x.codes, h, dots[h]);
+  }
+  for (int panel = 0; panel < 2; ++panel) {
+    Scales w;
+    for (int h = 0; h < n_subs(K); ++h) {
+      w.s[h] = _mm256_load_ps(scales.s + h * kPairRows + panel * kPanelRows);
+      if constexpr (K.has_min) {
+        w.m[h] = _mm256_load_ps(scales.m + h * kPairRows + panel * kPanelRows);
+      }
+    }
+#pragma GCC unroll 6
+    for (int t = 0; t < T; ++t) {
+      const __m256i pair[2] = {dots[0][panel][t], K.sub16 ? dots[1][panel][t] : dots[0][panel][t]};
+      float* to = acc + (panel * T + t) * kPanelRows;
+      _mm256_store_ps(to, accumulate<K, T>(_mm256_load_ps(to), pair, w, x, t));
+    }
+  }
+}
+
+struct TileInput {
+  const uint8_t* codes;
+  TileScales scales;
+  int n_blocks;
+};
+
+template <CodeKind K, int T>
+void tile_group(const TileInput& in, const GroupInput& x, float* acc) {
+  for (int b = 0; b < in.n_blocks; ++b) {
+    const size_t at = static_cast<size_t>(b) * size_t{n_subs(K)} * kPairRows;
+    tile_block<K, T>(in.codes + static_cast<size_t>(b) * 32 * kPairRows,
+                     {in.scales.s + at, in.scales.m + at}, block_input<K, T>(x, b), acc);
+  }
+}
+
+// ---- The driver: rows [first_tile * 16, last_tile * 16) for all tokens ----
+
+// Where a group's tokens and a tile's rows meet the output.
+struct OutputRows {
+  float* out;  // of the group's first token
+  size_t stride;
+  const float* bias;
+  int first_row;
+  int n_rows;   // of the matrix
+  bool paired;  // two accumulators make an output row
+};
+
+QUERN_INLINE void store_rows(const OutputRows& to, int panel, int token, __m256 value) {
+  const int row = to.first_row + panel * kPanelRows;
+  const int left = to.n_rows - row;
+  if (left <= 0) {
+    return;
+  }
+  const __m256i mask = first_lanes(left);
+  if (to.bias != nullptr) {
+    value = _mm256_add_ps(value, _mm256_maskload_ps(to.bias + row, mask));
+  }
+  _mm256_maskstore_ps(to.out + static_cast<size_t>(token) * to.stride + row, mask, value);
+}
+
+template <int T>
+QUERN_INLINE void store_panel(const OutputRows& to, int panel, const __m256 (&acc)[T]) {
+  const int step = to.paired ? 2 : 1;
+  for (int t = 0; t < T; t += step) {
+    const bool has_second = to.paired && t + 1 < T;
+    store_rows(to, panel, t / step, has_second ? _mm256_add_ps(acc[t], acc[t + 1]) : acc[t]);
+  }
+}
+
+// A thread's scratch: group tables first, then the unpacked tiles.
+struct Scratch {
+  GroupTables tables;
+  TileScales scales;
+  uint8_t* codes;
+};
+
+constexpr size_t round_up_64(size_t n) {
+  return (n + 63) / 64 * 64;
+}
+// Unpacked tiles that share one pass over the activations: a share of an L2 of 512 KiB, the
+// smallest on machines of this kind that matters.
+constexpr size_t kUnpackedBytes = 192 * 1024;
+
+constexpr size_t tiles_at_once(size_t n_columns) {
+  const size_t n = kUnpackedBytes / (n_columns * kPairRows);
+  return n < 1 ? 1 : n;
+}
+// Floats of a tile's scales (or minima), for the widest need.
+constexpr size_t tile_scale_floats(size_t n_columns) {
+  return round_up_64(n_columns / 16 * kPairRows * 4) / 4;
+}
+constexpr size_t table_bytes(size_t n_columns) {
+  return round_up_64(n_columns / 16 * kMaxT * 4);
+}
+
+QUERN_INLINE Scratch carve_scratch(std::byte* scratch, size_t n_columns) {
+  const size_t scale_bytes = tile_scale_floats(n_columns) * 4 * tiles_at_once(n_columns);
+  auto* p = reinterpret_cast<uint8_t*>(scratch);
+  Scratch s;
+  s.tables.start = reinterpret_cast<int32_t*>(p);
+  p += table_bytes(n_columns);
+  s.tables.weighted = reinterpret_cast<float*>(p);
+  p += table_bytes(n_columns);
+  s.scales.s = reinterpret_cast<float*>(p);
+  p += scale_bytes;
+  s.scales.m = reinterpret_cast<float*>(p);
+  s.codes = p + scale_bytes;
+  return s;
+}
+
+template <class F>
+const uint8_t* tile_weights(const MatmulArgs& args, uint32_t tile) {
+  const size_t tile_bytes = size_t{args.n_columns} / F::kElements * F::kBytes * 2;
+  return reinterpret_cast<const uint8_t*>(args.weights) + tile * tile_bytes;
+}
+
+// The activations of the group that starts with `token`, tables filled.
+template <class F, int T>
+GroupInput prepare_group(const MatmulArgs& args, const Scratch& scratch, size_t token) {
+  const size_t n_columns = args.n_columns;
+  const float* d = args.x.scales + token * n_columns / 32;
+  fill_group_tables<F::kKind, T>(args.x.sums + token * n_columns / 16, d,
+                                 static_cast<int>(n_columns / 32), F::kBias, scratch.tables);
+  return {args.x.codes + token * n_columns, d, scratch.tables.start, scratch.tables.weighted};
+}
+
+inline OutputRows output_rows(const MatmulArgs& args, uint32_t tile, size_t token) {
+  const size_t row = args.paired ? token / 2 : token;
+  return {args.out + row * args.out_stride,
+          args.out_stride,
+          args.bias,
+          static_cast<int>(tile) * kPairRows,
+          static_cast<int>(args.n_rows),
+          args.paired};
+}
+
+template <class F, int T>
+void direct_matmul(const MatmulArgs& args) {
+  const Scratch scratch = carve_scratch(args.scratch, args.n_columns);
+  const GroupInput x = prepare_group<F, T>(args, scratch, 0);
+  const size_t panel_bytes = size_t{args.n_columns} / F::kElements * F::kBytes;
+  for (uint32_t tile = args.first_tile; tile < args.last_tile; ++tile) {
+    const OutputRows to = output_rows(args, tile, 0);
+    for (int panel = 0; panel < 2; ++panel) {
+      __m256 acc[T];
+      for (__m256& a : acc) {
+        a = _mm256_setzero_ps();
+      }
+      const uint8_t* weights =
+          tile_weights<F>(args, tile) + static_cast<size_t>(panel) * panel_bytes;
+      direct_panel<F, T>(weights, static_cast<int>(args.n_columns / 32), x, acc);
+      store_panel<T>(to, panel, acc);
+    }
+  }
+}
+
+// One group of T tokens against the tiles that lie unpacked in scratch.
+template <class F, int T>
+void tiled_group(const MatmulArgs& args, const Scratch& scratch, TileRange tiles, size_t token) {
+  const size_t n_columns = args.n_columns;
+  const GroupInput x = prepare_group<F, T>(args, scratch, token);
+  for (uint32_t tile = tiles.first; tile < tiles.last; ++tile) {
+    const size_t slot = tile - tiles.first;
+    const size_t at = slot * tile_scale_floats(n_columns);
+    alignas(32) float acc[2 * T * kPanelRows] = {};
+    tile_group<F::kKind, T>({scratch.codes + slot * n_columns * kPairRows,
+                             {scratch.scales.s + at, scratch.scales.m + at},
+                             static_cast<int>(n_columns / 32)},
+                            x, acc);
+    const OutputRows to = output_rows(args, tile, token);
+    for (int panel = 0; panel < 2; ++panel) {
+      __m256 sums[T];
+      for (int t = 0; t < T; ++t) {
+        sums[t] = _mm256_load_ps(acc + (panel * T + t) * kPanelRows);
+      }
+      store_panel<T>(to, panel, sums);
+    }
+  }
+}
+
+template <class F>
+void tiled_rest(const MatmulArgs& args, const Scratch& scratch, TileRange tiles, size_t token) {
+  switch (args.n_tokens - token) {
+    case 1:
+      return tiled_group<F, 1>(args, scratch, tiles, token);
+    case 2:
+      return tiled_group<F, 2>(args, scratch, tiles, token);
+    case 3:
+      return tiled_group<F, 3>(args, scratch, tiles, token);
+    case 4:
+      return tiled_group<F, 4>(args, scratch, tiles, token);
+    case 5:
+      return tiled_group<F, 5>(args, scratch, tiles, token);
+    default:
+      return;
+  }
+}
+
+template <class F>
+void tiled_matmul(const MatmulArgs& args) {
+  const size_t n_columns = args.n_columns;
+  const Scratch scratch = carve_scratch(args.scratch, n_columns);
+  const auto step = static_cast<uint32_t>(tiles_at_once(n_columns));
+  for (uint32_t first = args.first_tile; first < args.last_tile; first += step) {
+    const uint32_t last = args.last_tile - first < step ? args.last_tile : first + step;
+    for (uint32_t tile = first; tile < last; ++tile) {
+      const size_t slot = tile - first;
+      const size_t at = slot * tile_scale_floats(n_columns);
+      unpack_pair<F>(tile_weights<F>(args, tile), static_cast<int>(n_columns),
+                     scratch.codes + slot * n_columns * kPairRows,
+                     {scratch.scales.s + at, scratch.scales.m + at});
+    }
+    size_t token = 0;
+    for (; token + kTileTokens <= args.n_tokens; token += kTileTokens) {
+      tiled_group<F, kMaxT>(args, scratch, {first, last}, token);
+    }
+    tiled_rest<F>(args, scratch, {first, last}, token);
+  }
+}
+
+template <class F>
+void matmul_codes(const MatmulArgs& args) {
+  switch (args.n_tokens) {
+    case 1:
+      return direct_matmul<F, 1>(args);
+    case 2:
+      return direct_matmul<F, 2>(args);
+    case 3:
+      return direct_matmul<F, 3>(args);
+    case 4:
+      return direct_matmul<F, 4>(args);
+    case 5:
+      return direct_matmul<F, 5>(args);
+    case 6:
+      return direct_matmul<F, 6>(args);
+    default:
+      return tiled_matmul<F>(args);
+  }
+}
+
+}  // namespace
+}  // namespace quern

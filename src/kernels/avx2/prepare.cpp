@@ -1,0 +1,123 @@
+// Activations made ready for matmul: quantised to 8 bits in blocks of 32, or laid out as floats, in
+// groups of kTileTokens tokens side by side.
+#include "kernels/avx2/registers.h"
+#include "kernels/avx2/tables.h"
+
+namespace quern::avx2 {
+namespace {
+
+// Where a token's numbers go: its group's base, the group's size and its place in it.
+struct Place {
+  size_t group;
+  size_t n_tokens;
+  size_t index;
+};
+
+Place place_of(const PrepareArgs& args, uint32_t token) {
+  const uint32_t group = token / kTileTokens * kTileTokens;
+  const uint32_t left = args.n_tokens - group;
+  return {group, left < kTileTokens ? left : kTileTokens, token - group};
+}
+
+float max_of(__m256 v) {
+  __m128 m = _mm_max_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
+  m = _mm_max_ps(m, _mm_movehl_ps(m, m));
+  return _mm_cvtss_f32(_mm_max_ss(m, _mm_movehdup_ps(m)));
+}
+
+int32_t sum_of(__m256i v) {
+  __m128i s = _mm_add_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
+  s = _mm_add_epi32(s, _mm_shuffle_epi32(s, 0x4E));
+  return _mm_cvtsi128_si32(_mm_add_epi32(s, _mm_shuffle_epi32(s, 0xB1)));
+}
+
+constexpr float kFiner = 254.0F;  // what rounding leaves over is at most half a step: 127 of these
+
+// Writes a block's codes (whole numbers in -127 .. 127), scale and sums to a token's place.
+void store_block(const PrepareArgs& args, const Place& at, size_t block, const __m256i (&q)[4],
+                 float scale) {
+  // Packing works within halves of registers, which leaves groups of 4 columns to be put in order.
+  const __m256i low = _mm256_packs_epi32(q[0], q[1]);
+  const __m256i high = _mm256_packs_epi32(q[2], q[3]);
+  const __m256i packed = _mm256_permutevar8x32_epi32(_mm256_packs_epi16(low, high),
+                                                     _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
+  const size_t n_columns = args.n_columns;
+  alignas(32) int8_t codes[32];
+  _mm256_store_si256(reinterpret_cast<__m256i*>(codes), packed);
+  int8_t* out = args.out.codes + at.group * n_columns + block * 32 * at.n_tokens + at.index * 4;
+  for (size_t j = 0; j < 8; ++j) {
+    __builtin_memcpy(out + j * 4 * at.n_tokens, codes + 4 * j, 4);
+  }
+  args.out.scales[at.group * n_columns / 32 + block * at.n_tokens + at.index] = scale;
+  int32_t* sums = args.out.sums + at.group * n_columns / 16 + block * 2 * at.n_tokens + at.index;
+  sums[0] = sum_of(_mm256_add_epi32(q[0], q[1]));
+  sums[at.n_tokens] = sum_of(_mm256_add_epi32(q[2], q[3]));
+}
+
+// 32 columns: scale = max |x| / 127, codes rounded to nearest even. A NaN anywhere makes the scale
+// NaN, an infinity makes it infinite, so that neither is lost.
+void quantise_block(const float* x, const PrepareArgs& args, const Place& at, size_t block) {
+  const __m256 sign = _mm256_set1_ps(-0.0F);
+  __m256 v[4];
+  __m256 largest = _mm256_setzero_ps();
+  __m256 unordered = _mm256_setzero_ps();
+  for (int i = 0; i < 4; ++i) {
+    v[i] = _mm256_loadu_ps(x + 8 * i);
+    largest = _mm256_max_ps(largest, _mm256_andnot_ps(sign, v[i]));
+    unordered = _mm256_or_ps(unordered, _mm256_cmp_ps(v[i], v[i], _CMP_UNORD_Q));
+  }
+  const float max = max_of(largest);
+  const bool has_nan = _mm256_movemask_ps(unordered) != 0;
+  // Below the smallest normal number 127 / max could overflow; such a block is zero for all
+  // purposes.
+  const bool usable = !has_nan && max >= 1e-30F && max <= 3e38F;
+  const float scale = has_nan ? __builtin_nanf("") : max / 127.0F;
+  const __m256 inverse = _mm256_set1_ps(usable ? 127.0F / max : 0.0F);
+  // Codes of a block with a NaN or an infinity must stay within -127 .. 127 too.
+  const __m256i keep = _mm256_set1_epi32(usable ? -1 : 0);
+  __m256i q[4];
+  for (int i = 0; i < 4; ++i) {
+    q[i] = _mm256_and_si256(_mm256_cvtps_epi32(_mm256_mul_ps(v[i], inverse)), keep);
+  }
+  store_block(args, at, block, q, scale);
+  if (!args.paired) {
+    return;
+  }
+  const __m256 step = _mm256_set1_ps(scale);
+  const __m256 finer = _mm256_mul_ps(inverse, _mm256_set1_ps(kFiner));
+  __m256i fine[4];
+  for (int i = 0; i < 4; ++i) {
+    const __m256 rest = _mm256_fnmadd_ps(_mm256_cvtepi32_ps(q[i]), step, v[i]);
+    const __m256i code = _mm256_and_si256(_mm256_cvtps_epi32(_mm256_mul_ps(rest, finer)), keep);
+    // Rounding in `rest` may reach one step too far.
+    fine[i] =
+        _mm256_min_epi32(_mm256_max_epi32(code, _mm256_set1_epi32(-127)), _mm256_set1_epi32(127));
+  }
+  store_block(args, {at.group, at.n_tokens, at.index + 1}, block, fine, scale / kFiner);
+}
+
+}  // namespace
+
+void prepare_codes(const PrepareArgs& args) {
+  const uint32_t rows_per_token = args.paired ? 2 : 1;
+  for (uint32_t token = args.first_token; token < args.last_token; token += rows_per_token) {
+    const float* x = args.x + token / rows_per_token * args.x_stride;
+    const Place at = place_of(args, token);
+    for (size_t block = 0; block < args.n_columns / 32; ++block) {
+      quantise_block(x + block * 32, args, at, block);
+    }
+  }
+}
+
+void prepare_floats(const PrepareArgs& args) {
+  for (uint32_t token = args.first_token; token < args.last_token; ++token) {
+    const float* x = args.x + token * args.x_stride;
+    const Place at = place_of(args, token);
+    float* out = args.out.floats + at.group * args.n_columns + at.index;
+    for (size_t k = 0; k < args.n_columns; ++k) {
+      out[k * at.n_tokens] = x[k];
+    }
+  }
+}
+
+}  // namespace quern::avx2
