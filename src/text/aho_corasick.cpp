@@ -4,15 +4,22 @@
 
 namespace quern {
 
-namespace {
-
-// One node's way in, found again from the patterns because the trie keeps no keys.
-struct Link {
-  uint32_t parent = 0;
-  uint8_t byte = 0;
-};
-
-}  // namespace
+// Sets the depths of a pattern's nodes and notes those that were not known yet.
+void AhoCorasick::add_links(std::string_view pattern, std::vector<Link>& links) {
+  State node = kStart;
+  for (const char c : pattern) {
+    const auto byte = static_cast<uint8_t>(c);
+    const State next = trie_.child(node, byte);
+    if (next == ByteTrie::kNone) {
+      return;  // a pattern beyond the limit
+    }
+    if (nodes_[next].depth == 0) {
+      nodes_[next].depth = nodes_[node].depth + 1;
+      links.push_back({next, node, byte});
+    }
+    node = next;
+  }
+}
 
 AhoCorasick::AhoCorasick(std::span<const std::string> patterns) {
   for (size_t i = 0; i < patterns.size(); ++i) {
@@ -21,29 +28,13 @@ AhoCorasick::AhoCorasick(std::span<const std::string> patterns) {
     }
   }
   nodes_.assign(trie_.n_nodes(), {});
-  std::vector<Link> links(trie_.n_nodes());
-  std::vector<uint32_t> by_depth;
-  by_depth.reserve(trie_.n_nodes());
+  std::vector<Link> links;
   for (const std::string& pattern : patterns) {
-    uint32_t node = ByteTrie::kRoot;
-    for (uint32_t i = 0; i < pattern.size(); ++i) {
-      const auto byte = static_cast<uint8_t>(pattern[i]);
-      const uint32_t next = trie_.child(node, byte);
-      if (next == ByteTrie::kNone) {
-        break;
-      }
-      if (nodes_[next].depth == 0) {
-        nodes_[next].depth = i + 1;
-        links[next] = {node, byte};
-        by_depth.push_back(next);
-      }
-      node = next;
-    }
+    add_links(pattern, links);
   }
-  // A node's failure link is shorter than the node, so shorter ones come first.
-  std::ranges::stable_sort(by_depth, {}, [&](uint32_t node) { return nodes_[node].depth; });
-  for (const uint32_t node : by_depth) {
-    const auto [parent, byte] = links[node];
+  // A node's failure link leads to a shorter one, so shorter ones come first.
+  std::ranges::stable_sort(links, {}, [&](const Link& link) { return nodes_[link.node].depth; });
+  for (const auto& [node, parent, byte] : links) {
     if (parent != kStart) {
       nodes_[node].fail = step(nodes_[parent].fail, byte);
     }

@@ -46,6 +46,15 @@ class AhoCorasick {
     int32_t longest = kNoPattern;
   };
 
+  // The way into a node, found again from the patterns because the trie keeps no keys.
+  struct Link {
+    State node;
+    State parent;
+    uint8_t byte;
+  };
+
+  void add_links(std::string_view pattern, std::vector<Link>& links);
+
   ByteTrie trie_;
   std::vector<Node> nodes_ = std::vector<Node>(1);
 };

@@ -32,7 +32,7 @@ bool ByteTrie::insert(std::string_view key, int32_t value) {
       root_[byte] = added;
     } else {
       // At most half full, so that probes stay short.
-      if (2 * (n_edges_ + 1) > edges_.size()) {
+      if (n_edges_ + size_t{1} > edges_.size() / 2) {
         grow();
       }
       place({(node << 8) | byte, added});

@@ -21,7 +21,7 @@ std::string as_valid_utf8(std::string_view text) {
 
 }  // namespace
 
-Detokenizer::Detokenizer(const Tokenizer& tokenizer, DetokenizerOptions options)
+Detokenizer::Detokenizer(const Tokenizer& tokenizer, const DetokenizerOptions& options)
     : tokenizer_(&tokenizer),
       skip_special_(options.skip_special),
       strip_(options.at_text_start && tokenizer.strips_leading_space()) {

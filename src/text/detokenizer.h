@@ -31,7 +31,7 @@ class Detokenizer {
     std::optional<size_t> stop;  // the stop string (its index in the options) that ended the answer
   };
 
-  explicit Detokenizer(const Tokenizer& tokenizer, DetokenizerOptions options = {});
+  explicit Detokenizer(const Tokenizer& tokenizer, const DetokenizerOptions& options = {});
 
   // The stop string that is complete first counts; of those complete at once, the longest. The text
   // before it is emitted, it and what follows are not. Bytes that are no UTF-8 become U+FFFD, one

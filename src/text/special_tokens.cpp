@@ -72,6 +72,7 @@ class Resolver {
   void apply_kind_defaults();
   void set_default(std::optional<TokenId>& id, int32_t fallback) const;
   TokenId first_of(Texts texts) const;
+  void set_first_of(std::optional<TokenId>& id, Texts texts) const;
   void add_end(TokenId id);
   void make_control(TokenId id);
   void find_ends();
@@ -182,38 +183,35 @@ void Resolver::make_control(TokenId id) {
   tokens_.set_type(id, TokenType::control);
 }
 
+void Resolver::set_first_of(std::optional<TokenId>& id, Texts texts) const {
+  const TokenId found = first_of(texts);
+  if (!id && found != kNoToken) {
+    id = found;
+  }
+}
+
+// A token known by its text, or kNoToken.
 void Resolver::add_end(TokenId id) {
-  special_.end_of_generation.push_back(id);
+  if (id != kNoToken) {
+    special_.end_of_generation.push_back(id);
+    make_control(id);
+  }
 }
 
 void Resolver::find_ends() {
-  if (!special_.eot) {
-    if (const TokenId id = first_of(kTurnEnds); id != kNoToken) {
-      special_.eot = id;
-    }
-  }
-  if (!special_.eom) {
-    if (const TokenId id = first_of(kMessageEnds); id != kNoToken) {
-      special_.eom = id;
-    }
-  }
+  set_first_of(special_.eot, kTurnEnds);
+  set_first_of(special_.eom, kMessageEnds);
   for (const Texts texts : {Texts(kTurnEnds), Texts(kMessageEnds), Texts(kOtherEnds)}) {
     for (const std::string_view text : texts) {
-      if (const TokenId id = tokens_.find(text); id != kNoToken) {
-        add_end(id);
-        make_control(id);
-      }
+      add_end(tokens_.find(text));
     }
   }
   for (const Texts texts : {Texts(kFillPads), Texts(kFillRepositories), Texts(kFillSeparators)}) {
-    if (const TokenId id = first_of(texts); id != kNoToken) {
-      add_end(id);
-      make_control(id);
-    }
+    add_end(first_of(texts));
   }
   for (const auto& id : {special_.eos, special_.eot, special_.eom}) {
     if (id) {
-      add_end(*id);
+      special_.end_of_generation.push_back(*id);
     }
   }
 }

@@ -4,8 +4,8 @@
 
 #include "base/log.h"
 #include "base/result.h"
-#include "text/vocab_table.h"
 #include "text/vocab.h"
+#include "text/vocab_table.h"
 
 namespace quern {
 

@@ -29,6 +29,8 @@ struct TokenizerRules {
   TokenSpelling spelling = TokenSpelling::space_mark;
   bool add_bos = false;
   bool add_eos = false;
+  TokenId first = kNoToken;  // what add_bos adds
+  TokenId last = kNoToken;   // what add_eos adds
   bool add_space_prefix = false;
   bool remove_extra_whitespaces = false;
   bool escape_whitespaces = true;
@@ -86,9 +88,8 @@ Result<std::vector<TokenId>> VocabTokenizer::encode(std::string_view text,
   }
   std::vector<TokenId> ids;
   ids.reserve(text.size() / 4 + 2);
-  const SpecialTokens& special = parts_.special;
   if (options.add_special && parts_.rules.add_bos) {
-    ids.push_back(*special.bos);
+    ids.push_back(parts_.rules.first);
   }
   std::vector<WordModel::Stretch> stretches;
   WordModel::Context context{.at_text_start = true, .after_special = false};
@@ -101,7 +102,7 @@ Result<std::vector<TokenId>> VocabTokenizer::encode(std::string_view text,
   stretches.push_back({text.substr(done), context, kNoToken});
   parts_.words->encode_stretches(text, stretches, ids);
   if (options.add_special && parts_.rules.add_eos) {
-    ids.push_back(parts_.rules.kind == TokenizerKind::wordpiece ? *special.sep : *special.eos);
+    ids.push_back(parts_.rules.last);
   }
   return ids;
 }
@@ -150,14 +151,15 @@ Result<TokenizerRules> make_rules(const VocabSpec& spec) {
 }
 
 // A flag that asks for a token that the vocabulary does not have is dropped, visibly.
-void drop_impossible_flags(const SpecialTokens& special, const Log& log, TokenizerRules& rules) {
-  const bool has_end =
-      rules.kind == TokenizerKind::wordpiece ? special.sep.has_value() : special.eos.has_value();
-  if (rules.add_bos && !special.bos) {
+void choose_outer_tokens(const SpecialTokens& special, const Log& log, TokenizerRules& rules) {
+  rules.first = special.bos.value_or(kNoToken);
+  rules.last =
+      (rules.kind == TokenizerKind::wordpiece ? special.sep : special.eos).value_or(kNoToken);
+  if (rules.add_bos && rules.first == kNoToken) {
     log.warn("the vocabulary has no token for the start of a text: none will be added");
     rules.add_bos = false;
   }
-  if (rules.add_eos && !has_end) {
+  if (rules.add_eos && rules.last == kNoToken) {
     log.warn("the vocabulary has no token for the end of a text: none will be added");
     rules.add_eos = false;
   }
@@ -236,7 +238,7 @@ Result<std::unique_ptr<const Tokenizer>> Tokenizer::create(const VocabSpec& spec
   QUERN_ASSIGN(VocabTable tokens, VocabTable::create(spec));
   parts.tokens = std::make_unique<VocabTable>(std::move(tokens));
   QUERN_ASSIGN(parts.special, resolve_special_tokens(spec, *parts.tokens, log));
-  drop_impossible_flags(parts.special, log, parts.rules);
+  choose_outer_tokens(parts.special, log, parts.rules);
   parts.bytes = TokenBytes(*parts.tokens, parts.rules.spelling);
   QUERN_ASSIGN(parts.added, collect_added(spec, *parts.tokens));
   QUERN_ASSIGN(parts.words, make_words(spec, parts, log));
