@@ -169,7 +169,8 @@ struct PeakLoops {
   uint64_t (*int8_ops)(uint64_t n_ops) = nullptr;
   // Multiplications and additions of f32 numbers.
   uint64_t (*f32_ops)(uint64_t n_ops) = nullptr;
-  // Reads a 64-byte aligned buffer once from end to end; returns the bytes read.
+  // Reads a 64-byte aligned buffer once, but for what does not fill a round; returns the bytes
+  // read.
   uint64_t (*read_bytes)(const std::byte* data, size_t n_bytes) = nullptr;
 };
 

@@ -94,16 +94,16 @@ QUERN_INLINE __m512 to_float(__m512i sum) {
   return _mm512_sub_ps(_mm512_castsi512_ps(sum), _mm512_set1_ps(kMagic));
 }
 
-// The float part for one row register and one token; the only place where it is written.
+// The float part for one row register and one token, in two steps; the only place where it is
+// written. `scaled` holds the sum over the scales before h.
+template <int kH>
+QUERN_INLINE __m512 scale_sum(__m512 scaled, __m512i sum, __m512 s) {
+  return kH == 0 ? _mm512_mul_ps(to_float(sum), s) : _mm512_fmadd_ps(to_float(sum), s, scaled);
+}
 template <class F, int T>
-QUERN_INLINE __m512 accumulate(__m512 acc, const __m512i* sums, const Scales& w,
+QUERN_INLINE __m512 accumulate(__m512 acc, __m512 scaled, const Scales& w,
                                const BlockInput<F, T>& x, int t) {
-  const __m512 d = _mm512_set1_ps(x.d[t]);
-  __m512 scaled = _mm512_mul_ps(to_float(sums[0]), w.s[0]);
-  if constexpr (F::kSub16) {
-    scaled = _mm512_fmadd_ps(to_float(sums[1]), w.s[1], scaled);
-  }
-  acc = _mm512_fmadd_ps(scaled, d, acc);
+  acc = _mm512_fmadd_ps(scaled, _mm512_set1_ps(x.d[t]), acc);
   if constexpr (F::kHasMin) {
     acc = _mm512_fmadd_ps(w.m[0], _mm512_set1_ps(x.weighted[t]), acc);
     if constexpr (F::kSub16) {
@@ -130,7 +130,11 @@ QUERN_INLINE void direct_block(const uint8_t* unit, const BlockInput<F, T>& x, _
         sums[h] = _mm512_dpbusd_epi32(sums[h], q[j], broadcast_code(x.codes, j * T + t));
       }
     }
-    acc[t] = accumulate<F, T>(acc[t], sums, w, x, t);
+    __m512 scaled = scale_sum<0>(_mm512_setzero_ps(), sums[0], w.s[0]);
+    if constexpr (F::kSub16) {
+      scaled = scale_sum<1>(scaled, sums[1], w.s[1]);
+    }
+    acc[t] = accumulate<F, T>(acc[t], scaled, w, x, t);
   }
 }
 
@@ -218,36 +222,51 @@ void unpack_pair(const uint8_t* pair, int n_columns, uint8_t* codes, TileScales 
   }
 }
 
-template <class F, int T>
-QUERN_INLINE void tile_block(const uint8_t* codes, const TileScales& scales,
-                             const BlockInput<F, T>& x, __m512 (&acc)[2][T]) {
+// One scale's columns: their sums go into `scaled` before the next scale's start, so that 12 of
+// each fit the registers.
+template <class F, int T, int kH>
+QUERN_INLINE void tile_scaled(const uint8_t* codes, const float* s, const BlockInput<F, T>& x,
+                              __m512 (&scaled)[2][T]) {
   constexpr int kPerSub = F::kSub16 ? 4 : 8;
-  __m512i sums[2][T][kSubs<F>];
-  for (int h = 0; h < kSubs<F>; ++h) {
-    for (int t = 0; t < T; ++t) {
-      sums[0][t][h] = sums[1][t][h] = _mm512_set1_epi32(x.start[h * T + t]);
-    }
+  __m512i sums[2][T];
+  for (int t = 0; t < T; ++t) {
+    sums[0][t] = sums[1][t] = _mm512_set1_epi32(x.start[kH * T + t]);
+  }
 #pragma GCC unroll 8
-    for (int j = h * kPerSub; j < (h + 1) * kPerSub; ++j) {
-      const __m512i w0 = _mm512_load_si512(codes + 128 * j);
-      const __m512i w1 = _mm512_load_si512(codes + 128 * j + 64);
-      for (int t = 0; t < T; ++t) {
-        const __m512i a = broadcast_code(x.codes, j * T + t);
-        sums[0][t][h] = _mm512_dpbusd_epi32(sums[0][t][h], w0, a);
-        sums[1][t][h] = _mm512_dpbusd_epi32(sums[1][t][h], w1, a);
-      }
+  for (int j = kH * kPerSub; j < (kH + 1) * kPerSub; ++j) {
+    const __m512i w0 = _mm512_load_si512(codes + 128 * j);
+    const __m512i w1 = _mm512_load_si512(codes + 128 * j + 64);
+    for (int t = 0; t < T; ++t) {
+      const __m512i a = broadcast_code(x.codes, j * T + t);
+      sums[0][t] = _mm512_dpbusd_epi32(sums[0][t], w0, a);
+      sums[1][t] = _mm512_dpbusd_epi32(sums[1][t], w1, a);
     }
   }
   for (int panel = 0; panel < 2; ++panel) {
+    const __m512 scale = _mm512_load_ps(s + kH * kPairRows + panel * kPanelRows);
+    for (int t = 0; t < T; ++t) {
+      scaled[panel][t] = scale_sum<kH>(scaled[panel][t], sums[panel][t], scale);
+    }
+  }
+}
+
+template <class F, int T>
+QUERN_INLINE void tile_block(const uint8_t* codes, const TileScales& scales,
+                             const BlockInput<F, T>& x, __m512 (&acc)[2][T]) {
+  __m512 scaled[2][T];
+  tile_scaled<F, T, 0>(codes, scales.s, x, scaled);
+  if constexpr (F::kSub16) {
+    tile_scaled<F, T, 1>(codes, scales.s, x, scaled);
+  }
+  for (int panel = 0; panel < 2; ++panel) {
     Scales w;
-    for (int h = 0; h < kSubs<F>; ++h) {
-      w.s[h] = _mm512_load_ps(scales.s + h * kPairRows + panel * kPanelRows);
-      if constexpr (F::kHasMin) {
+    if constexpr (F::kHasMin) {
+      for (int h = 0; h < kSubs<F>; ++h) {
         w.m[h] = _mm512_load_ps(scales.m + h * kPairRows + panel * kPanelRows);
       }
     }
     for (int t = 0; t < T; ++t) {
-      acc[panel][t] = accumulate<F, T>(acc[panel][t], sums[panel][t], w, x, t);
+      acc[panel][t] = accumulate<F, T>(acc[panel][t], scaled[panel][t], w, x, t);
     }
   }
 }
