@@ -14,11 +14,14 @@ using Action = std::function<int()>;
 using Register = void (*)(CLI::App& app, Action& action);
 
 // In the order in which --help lists them; main.cpp has the same list.
+void register_run(CLI::App& app, Action& action);
 void register_tokenize(CLI::App& app, Action& action);
 void register_detokenize(CLI::App& app, Action& action);
-void register_bench(CLI::App& app, Action& action);
-void register_list(CLI::App& app, Action& action);
-void register_show(CLI::App& app, Action& action);
 void register_template(CLI::App& app, Action& action);
+void register_logits(CLI::App& app, Action& action);
+void register_perplexity(CLI::App& app, Action& action);
+void register_bench(CLI::App& app, Action& action);
+void register_show(CLI::App& app, Action& action);
+void register_list(CLI::App& app, Action& action);
 
 }  // namespace quern::app

@@ -28,4 +28,16 @@ HostPaths host_paths(const std::vector<std::string>& folders) {
   return paths;
 }
 
+std::optional<std::string> forced_isa() {
+  const char* isa = std::getenv("QUERN_ISA");
+  return isa == nullptr || *isa == '\0' ? std::nullopt : std::optional<std::string>(isa);
+}
+
+bool wants_colour() {
+  const char* refused = std::getenv("NO_COLOR");
+  const char* terminal = std::getenv("TERM");
+  return (refused == nullptr || *refused == '\0') && terminal != nullptr &&
+         std::string_view(terminal) != "dumb";
+}
+
 }  // namespace quern::app

@@ -1,6 +1,10 @@
 // The places on this machine, from the environment; the only reader of these variables.
 #pragma once
 
+#include <optional>
+#include <string>
+#include <vector>
+
 #include "engine/discovery.h"
 
 namespace quern::app {
@@ -9,5 +13,11 @@ namespace quern::app {
 // HF_HOME, LLAMA_CACHE, XDG_CACHE_HOME. `folders` are those that the user named on the command
 // line.
 HostPaths host_paths(const std::vector<std::string>& folders = {});
+
+// QUERN_ISA: the instruction set to use instead of the best that the machine has.
+std::optional<std::string> forced_isa();
+
+// False where the user wants none (NO_COLOR) or the terminal has none (TERM=dumb).
+bool wants_colour();
 
 }  // namespace quern::app

@@ -1,0 +1,126 @@
+// quern logits: the raw logits after each of some tokens, for comparison with other programs.
+#include <fmt/format.h>
+
+#include <bit>
+#include <cerrno>
+#include <charconv>
+#include <cstdio>
+#include <cstring>
+#include <memory>
+#include <string_view>
+
+#include "base/interrupt.h"
+#include "commands.h"
+#include "progress.h"
+#include "report.h"
+#include "session.h"
+
+namespace quern::app {
+namespace {
+
+static_assert(std::endian::native == std::endian::little, "the file is written as memory has it");
+
+struct Options {
+  ModelFlags model;
+  std::string tokens;
+  std::string out;
+};
+
+std::unexpected<Error> bad_tokens(std::string_view part) {
+  return fail({.kind = ErrorKind::usage,
+               .where = "usage",
+               .what = fmt::format("--tokens has '{}'", printable(part)),
+               .expected = "token ids with commas between them, as in 1,2,3"});
+}
+
+Result<std::vector<TokenId>> parse_tokens(std::string_view list) {
+  std::vector<TokenId> tokens;
+  while (true) {
+    const std::string_view part = list.substr(0, list.find(','));
+    int32_t id = 0;
+    const auto [end, error] = std::from_chars(part.data(), part.data() + part.size(), id);
+    if (error != std::errc{} || end != part.data() + part.size()) {
+      return bad_tokens(part);
+    }
+    tokens.push_back(TokenId{id});
+    if (part.size() == list.size()) {
+      return tokens;
+    }
+    list.remove_prefix(part.size() + 1);
+  }
+}
+
+std::unexpected<Error> cannot_write(const std::string& path, int code) {
+  return fail({.kind = ErrorKind::io,
+               .where = "logits",
+               .what = fmt::format("cannot write '{}': {}", path, std::strerror(code)),
+               .expected = "a file that can be written"});
+}
+
+using File = std::unique_ptr<std::FILE, int (*)(std::FILE*)>;
+
+// Computes the tokens as one prompt; each row goes to the file as it comes.
+Status write_rows(Engine& engine, std::vector<TokenId> tokens, File file, const std::string& path) {
+  const uint64_t n_tokens = tokens.size();
+  Progress progress("computing");
+  int error_code = 0;
+  std::string failure;
+  const auto on_logits = [&](uint32_t position, std::span<const float> row) {
+    if (error_code == 0 &&
+        std::fwrite(row.data(), sizeof(float), row.size(), file.get()) != row.size()) {
+      error_code = errno;
+    }
+    progress.update(position + 1, n_tokens);
+  };
+  const auto on_event = [&](const TokenEvent& event) { failure = event.error; };
+  QUERN_TRY(
+      engine.submit({.prompt = std::move(tokens), .on_event = on_event, .on_logits = on_logits}));
+  while (engine.has_work() && error_code == 0) {
+    engine.step();
+  }
+  if (!failure.empty()) {
+    return fail({.kind = ErrorKind::device, .where = "logits", .what = failure, .expected = {}});
+  }
+  if (error_code == 0 && std::fclose(file.release()) != 0) {
+    error_code = errno;
+  }
+  return error_code == 0 ? Status() : cannot_write(path, error_code);
+}
+
+Status logits(const Options& options) {
+  QUERN_ASSIGN(std::vector<TokenId> tokens, parse_tokens(options.tokens));
+  handle_interrupts(OnInterrupt::exit);
+  QUERN_ASSIGN(const std::filesystem::path path, find_model(options.model));
+  QUERN_ASSIGN(const Session session,
+               open_session(options.model, {path, static_cast<uint32_t>(tokens.size())}));
+  File file(std::fopen(options.out.c_str(), "wb"), &std::fclose);
+  if (!file) {
+    return cannot_write(options.out, errno);
+  }
+  return write_rows(*session.engine, std::move(tokens), std::move(file), options.out);
+}
+
+}  // namespace
+
+void register_logits(CLI::App& app, Action& action) {
+  const auto options = std::make_shared<Options>();  // lives as long as the flags bound to it
+  CLI::App* command =
+      app.add_subcommand("logits", "Write the raw logits after each token of a prompt");
+  add_model_flags(*command, options->model);
+  command->add_option("--tokens", options->tokens, "Token ids, as in 1,2,3; no BOS is added")
+      ->type_name("IDS")
+      ->required();
+  command
+      ->add_option("--out", options->out,
+                   "The file to write: float32, little-endian, [n_tokens, vocab_size]")
+      ->type_name("FILE")
+      ->required();
+  command->callback([options, &action] {
+    action = [options] {
+      const Status status = logits(*options);
+      return status ? 0 : report(status.error());
+    };
+  });
+}
+
+}  // namespace quern::app

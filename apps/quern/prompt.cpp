@@ -1,0 +1,37 @@
+#include "prompt.h"
+
+#include <ctime>
+#include <utility>
+
+namespace quern::app {
+namespace {
+
+std::tm local_time() {
+  const std::time_t seconds = std::time(nullptr);
+  std::tm now{};
+  localtime_r(&seconds, &now);
+  return now;
+}
+
+}  // namespace
+
+Result<std::vector<TokenId>> chat_prompt(const LoadedModel& model,
+                                         std::vector<ChatMessage> messages) {
+  ChatPrompt prompt;
+  prompt.messages = std::move(messages);
+  prompt.now = local_time();
+  QUERN_ASSIGN(const std::string text, model.render(std::move(prompt)));
+  return model.tokenizer().encode(text, {.add_special = false, .parse_special = true});
+}
+
+Result<std::vector<TokenId>> raw_prompt(const LoadedModel& model, std::string_view text) {
+  const Tokenizer& tokenizer = model.tokenizer();
+  QUERN_ASSIGN(std::vector<TokenId> tokens,
+               tokenizer.encode(text, {.add_special = false, .parse_special = true}));
+  if (tokenizer.adds_bos() && tokenizer.special().bos) {
+    tokens.insert(tokens.begin(), *tokenizer.special().bos);
+  }
+  return tokens;
+}
+
+}  // namespace quern::app

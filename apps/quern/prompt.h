@@ -1,0 +1,22 @@
+// What a user wrote, turned into the tokens that a model is given.
+#pragma once
+
+#include <string_view>
+#include <vector>
+
+#include "base/ids.h"
+#include "base/result.h"
+#include "engine/loaded_model.h"
+#include "text/chat_template.h"
+
+namespace quern::app {
+
+// The conversation through the model's chat template, ready for the next answer. The template
+// itself writes the tokens that begin a text. There must be a template.
+Result<std::vector<TokenId>> chat_prompt(const LoadedModel& model,
+                                         std::vector<ChatMessage> messages);
+
+// The text as it stands: special text parsed, BOS before it where the model says so.
+Result<std::vector<TokenId>> raw_prompt(const LoadedModel& model, std::string_view text);
+
+}  // namespace quern::app

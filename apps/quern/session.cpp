@@ -1,0 +1,73 @@
+#include "session.h"
+
+#include <fmt/format.h>
+
+#include <map>
+
+#include "base/log.h"
+#include "host.h"
+#include "progress.h"
+
+namespace quern::app {
+namespace {
+
+constexpr int kMaxThreads = 1024;
+
+const std::map<std::string, KvDType>& kv_types() {
+  static const std::map<std::string, KvDType> types = {
+      {"f16", KvDType::f16}, {"f32", KvDType::f32}, {"q8_0", KvDType::q8_0}};
+  return types;
+}
+
+}  // namespace
+
+void add_model_flags(CLI::App& command, ModelFlags& flags) {
+  command.add_option("MODEL", flags.model, "A name that `quern list` shows, or a path")->required();
+  command
+      .add_option("--threads", flags.n_threads,
+                  "Threads (default: the cores that this process may use)")
+      ->type_name("N")
+      ->check(CLI::Range(1, kMaxThreads));
+  command
+      .add_option("--kv-type", flags.kv_dtype,
+                  "How keys and values are kept: f16, f32 or q8_0 (default: f16)")
+      ->type_name("TYPE")
+      ->transform(CLI::Transformer(kv_types()))
+      ->check(CLI::IsMember(kv_types()));
+  command.add_option("--models", flags.folders, "A further folder to look for models in")
+      ->type_name("DIR")
+      ->allow_extra_args(false);
+}
+
+Result<std::filesystem::path> find_model(const ModelFlags& flags) {
+  return resolve_model(flags.model, host_paths(flags.folders));
+}
+
+Result<Session> open_session(const ModelFlags& flags, const SessionNeeds& needs) {
+  const Log log = Log::to_stderr(false);
+  Progress progress("loading");
+  Session session;
+  QUERN_ASSIGN(
+      session.model,
+      LoadedModel::load(
+          {.path = needs.path,
+           .n_threads = flags.n_threads,
+           .isa = forced_isa(),
+           .max_seqs = 1,
+           .progress = [&](uint64_t done, uint64_t total) { progress.update(done, total); }},
+          log));
+  progress.finish();
+  const uint32_t trained = session.model->model().config().max_context;
+  if (needs.n_ctx > trained) {
+    log.warn(
+        fmt::format("the model was trained for a context of {} tokens, not {}: answers may "
+                    "decay beyond it",
+                    trained, needs.n_ctx));
+  }
+  QUERN_ASSIGN(session.engine, Engine::create(*session.model, {.max_context = needs.n_ctx,
+                                                               .kv_dtype = flags.kv_dtype,
+                                                               .max_seqs = 1}));
+  return session;
+}
+
+}  // namespace quern::app
