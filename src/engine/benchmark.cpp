@@ -8,6 +8,7 @@
 #include "base/system_info.h"
 #include "base/thread_pool.h"
 #include "kernels/kernel_table.h"
+#include "scheduler/sequence.h"
 
 namespace quern {
 namespace {
