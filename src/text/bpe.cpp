@@ -256,37 +256,106 @@ Status index_tokens(const VocabSpec& spec, BpeParts& parts) {
   return {};
 }
 
-Status index_merges(const VocabSpec& spec, BpeParts& parts, const Log& log) {
-  size_t n_unknown = 0;
-  std::string bytes;
-  for (const std::string_view merge : spec.merges) {
+// Reads the file's merges. Looking texts up waits for memory more than anything else, so that
+// merges go through in groups: all are hashed, then all slots and texts are fetched, then found.
+class MergeReader {
+ public:
+  MergeReader(const VocabSpec& spec, BpeParts& parts) : spec_(spec), parts_(parts) {}
+
+  Status read_all() {
+    for (size_t first = 0; first < spec_.merges.size(); first += kGroup) {
+      const size_t n = std::min(kGroup, spec_.merges.size() - first);
+      bytes_.clear();
+      for (size_t i = 0; i < n; ++i) {
+        QUERN_TRY(decode(spec_.merges[first + i], group_[i]));
+      }
+      for (size_t i = 0; i < n; ++i) {
+        parts_.tokens.prefetch_bytes(group_[i].left_hash);
+        parts_.tokens.prefetch_bytes(group_[i].right_hash);
+      }
+      for (size_t i = 0; i < n; ++i) {
+        QUERN_TRY(add(group_[i]));
+      }
+    }
+    return {};
+  }
+  size_t n_unknown() const { return n_unknown_; }
+
+ private:
+  static constexpr size_t kGroup = 64;
+
+  struct Pending {
+    size_t begin = 0;  // in bytes_
+    size_t middle = 0;
+    size_t end = 0;
+    uint64_t left_hash = 0;
+    uint64_t right_hash = 0;
+  };
+
+  std::string_view bytes(size_t begin, size_t end) const {
+    return std::string_view(bytes_).substr(begin, end - begin);
+  }
+
+  void append(std::string_view text) {
+    if (!parts_.pre->byte_level || !append_byte_level(text, bytes_)) {
+      bytes_ += text;
+    }
+  }
+
+  Status decode(std::string_view merge, Pending& pending) {
     // The first character may be a space itself where tokens are raw text.
     const size_t space = merge.find(' ', 1);
     if (space == std::string_view::npos) {
       return bad_vocabulary("a merge without a space", "\"left right\"");
     }
-    bytes.clear();
-    const auto append = [&](std::string_view text) {
-      if (!parts.pre->byte_level || !append_byte_level(text, bytes)) {
-        bytes += text;
-      }
-    };
+    pending.begin = bytes_.size();
     append(merge.substr(0, space));
-    const size_t n_left = bytes.size();
+    pending.middle = bytes_.size();
     append(merge.substr(space + 1));
-    const std::string_view whole = bytes;
-    const TokenId left = parts.tokens.find(whole.substr(0, n_left));
-    const TokenId right = parts.tokens.find(whole.substr(n_left));
-    const TokenId merged = parts.tokens.find(whole);
-    if (left == kNoToken || right == kNoToken || merged == kNoToken) {
-      ++n_unknown;
-      continue;
-    }
-    QUERN_TRY(parts.merges.add(left, right, merged));
+    pending.end = bytes_.size();
+    pending.left_hash = hash_bytes(bytes(pending.begin, pending.middle));
+    pending.right_hash = hash_bytes(bytes(pending.middle, pending.end));
+    parts_.tokens.prefetch(pending.left_hash);
+    parts_.tokens.prefetch(pending.right_hash);
+    return {};
   }
-  if (n_unknown > 0) {
+
+  Status add(const Pending& pending) {
+    const TokenTable& tokens = parts_.tokens;
+    const TokenId left = tokens.find(bytes(pending.begin, pending.middle), pending.left_hash);
+    const TokenId right = tokens.find(bytes(pending.middle, pending.end), pending.right_hash);
+    const TokenId merged = find_merged(bytes(pending.begin, pending.end));
+    if (left == kNoToken || right == kNoToken || merged == kNoToken) {
+      ++n_unknown_;
+      return {};
+    }
+    return parts_.merges.add(left, right, merged);
+  }
+
+  // Merges mostly come in the order of the tokens that they make.
+  TokenId find_merged(std::string_view text) {
+    for (const int32_t id : {value(last_merged_), value(last_merged_) + 1}) {
+      if (parts_.tokens.is(TokenId{id}, text)) {
+        return last_merged_ = TokenId{id};
+      }
+    }
+    return last_merged_ = parts_.tokens.find(text);
+  }
+
+  const VocabSpec& spec_;
+  BpeParts& parts_;
+  std::string bytes_;
+  std::array<Pending, kGroup> group_;
+  TokenId last_merged_ = kNoToken;
+  size_t n_unknown_ = 0;
+};
+
+Status index_merges(const VocabSpec& spec, BpeParts& parts, const Log& log) {
+  MergeReader reader(spec, parts);
+  QUERN_TRY(reader.read_all());
+  if (reader.n_unknown() > 0) {
     log.warn(fmt::format("{} of {} merges name texts that are not tokens; they are left out",
-                         n_unknown, spec.merges.size()));
+                         reader.n_unknown(), spec.merges.size()));
   }
   return {};
 }

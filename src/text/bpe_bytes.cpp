@@ -1,5 +1,6 @@
 // GPT-2's printable stand-ins for bytes (Radford et al., 2019; bytes_to_unicode in its encoder.py):
 // printable Latin-1 bytes stand for themselves, the other 68 follow from U+0100 on in byte order.
+#include <algorithm>
 #include <array>
 #include <cstdint>
 
@@ -34,6 +35,12 @@ bool append_byte_level(std::string_view mapped, std::string& out) {
   const size_t before = out.size();
   const char* const end = mapped.data() + mapped.size();
   for (const char* at = mapped.data(); at < end;) {
+    const char* const printable = std::find_if(at, end, [](char c) { return c < '!' || c > '~'; });
+    out.append(at, printable);
+    at = printable;
+    if (at == end) {
+      break;
+    }
     const Char c = decode_char(at, end);
     if (c.code_point >= kMappedEnd || kByteOf[c.code_point] < 0) {
       out.resize(before);

@@ -5,7 +5,8 @@
 
 #include <algorithm>
 #include <bit>
-#include <cstring>
+
+#include "base/check.h"
 
 namespace quern {
 namespace {
@@ -33,11 +34,12 @@ uint64_t hash_bytes(std::string_view bytes) {
 }
 
 TokenTable::TokenTable(size_t n_tokens, size_t n_bytes)
-    : mask_(n_slots(n_tokens) - 1), slots_(mask_ + 1) {
+    : mask_(n_slots(n_tokens) - 1), slots_(mask_ + 1), by_id_(n_tokens) {
   arena_.reserve(n_bytes);
 }
 
 Status TokenTable::add(TokenId id) {
+  QUERN_CHECK(value(id) >= 0 && static_cast<size_t>(value(id)) < by_id_.size());
   const size_t begin = added_bytes_;
   added_bytes_ = arena_.size();
   const std::string_view bytes = std::string_view(arena_).substr(begin);
@@ -52,13 +54,16 @@ Status TokenTable::add(TokenId id) {
       return collision("the tokens' texts collide in the index");
     }
     Slot& slot = slots_[at];
-    const bool same = slot.id >= 0 && slot.tag == tag && slot.n_bytes == bytes.size() &&
-                      std::memcmp(arena_.data() + slot.begin, bytes.data(), bytes.size()) == 0;
+    const bool same = slot.id >= 0 && slot.tag == tag && bytes_of(slot.span) == bytes;
     if (slot.id < 0 || same) {
+      if (same) {
+        by_id_[static_cast<size_t>(slot.id)] = {};
+      }
       slot = {.tag = tag,
               .id = value(id),
-              .begin = static_cast<uint32_t>(begin),
-              .n_bytes = static_cast<uint32_t>(bytes.size())};
+              .span = {.begin = static_cast<uint32_t>(begin),
+                       .n_bytes = static_cast<uint32_t>(bytes.size())}};
+      by_id_[static_cast<size_t>(value(id))] = slot.span;
       longest_ = std::max(longest_, bytes.size());
       return {};
     }
@@ -72,8 +77,7 @@ TokenId TokenTable::probe(std::string_view bytes, uint64_t hash) const {
     if (slot.id < 0) {
       return kNoToken;
     }
-    if (slot.tag == tag && slot.n_bytes == bytes.size() &&
-        std::memcmp(arena_.data() + slot.begin, bytes.data(), bytes.size()) == 0) {
+    if (slot.tag == tag && bytes_of(slot.span) == bytes) {
       return TokenId{slot.id};
     }
   }
@@ -84,6 +88,7 @@ MergeTable::MergeTable(size_t n_merges)
       shift_(64 - std::countr_zero(mask_ + 1)),
       slots_(mask_ + 1) {
   merged_.reserve(n_merges);
+  sweepable_.reserve(n_merges);
 }
 
 Status MergeTable::add(TokenId left, TokenId right, TokenId merged) {
@@ -107,7 +112,7 @@ Status MergeTable::add(TokenId left, TokenId right, TokenId merged) {
   }
   used_[static_cast<size_t>(value(left))] = true;
   used_[static_cast<size_t>(value(right))] = true;
-  monotone_ = monotone_ && !used_[static_cast<size_t>(value(merged))];
+  sweepable_.push_back(!used_[static_cast<size_t>(value(merged))]);
   return {};
 }
 

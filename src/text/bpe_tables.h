@@ -36,17 +36,29 @@ class TokenTable {
     }
     return probe(bytes, hash);
   }
-  // Asks the processor for the line that find() will read.
+  // find(bytes) == id, without a search.
+  bool is(TokenId id, std::string_view bytes) const {
+    const auto index = static_cast<size_t>(value(id));
+    return index < by_id_.size() && !bytes.empty() && bytes_of(by_id_[index]) == bytes;
+  }
+  // Asks the processor for the slot that find() will read, and then for that slot's bytes.
   void prefetch(uint64_t hash) const { __builtin_prefetch(&slots_[hash & mask_]); }
+  void prefetch_bytes(uint64_t hash) const {
+    __builtin_prefetch(arena_.data() + slots_[hash & mask_].span.begin);
+  }
 
  private:
-  struct Slot {
-    uint32_t tag = 0;  // upper half of the hash
-    int32_t id = -1;
+  struct Span {  // in arena_
     uint32_t begin = 0;
     uint32_t n_bytes = 0;
   };
+  struct Slot {
+    uint32_t tag = 0;  // upper half of the hash
+    int32_t id = -1;
+    Span span;
+  };
 
+  std::string_view bytes_of(Span span) const { return {arena_.data() + span.begin, span.n_bytes}; }
   TokenId probe(std::string_view bytes, uint64_t hash) const;
 
   std::string arena_;
@@ -54,6 +66,7 @@ class TokenTable {
   size_t longest_ = 0;
   uint64_t mask_;
   std::vector<Slot> slots_;
+  std::vector<Span> by_id_;  // empty where the id is not indexed
 };
 
 inline constexpr uint32_t kNoRank = std::numeric_limits<uint32_t>::max();
@@ -84,9 +97,10 @@ class MergeTable {
     __builtin_prefetch(&slots_[start(key_of(left, right))]);
   }
 
-  // True when no merge uses a token that a later merge makes. Then merging never creates a pair of
-  // a lower rank than the one just merged, and all pairs of one rank can be merged in one sweep.
-  bool is_monotone() const { return monotone_; }
+  // True when no merge of a lower rank uses the token that this one makes, so that doing it never
+  // creates a pair that would have to be merged before the next pair of this rank. Merges that
+  // were learnt in order all have it; lists made from a ranking of tokens (tiktoken's) do not.
+  bool sweepable(uint32_t rank) const { return sweepable_[rank]; }
 
  private:
   struct Slot {
@@ -104,10 +118,10 @@ class MergeTable {
 
   uint64_t mask_;
   int shift_;
-  bool monotone_ = true;
   std::vector<Slot> slots_;
   std::vector<TokenId> merged_;
-  std::vector<bool> used_;  // by id: a merge used the token already
+  std::vector<bool> sweepable_;  // by rank
+  std::vector<bool> used_;       // by id: a merge used the token already
 };
 
 }  // namespace quern
