@@ -244,6 +244,7 @@ Status index_tokens(const VocabSpec& spec, BpeParts& parts) {
     }
     QUERN_TRY(parts.tokens.add(TokenId{static_cast<int32_t>(i)}));
   }
+  QUERN_TRY(parts.tokens.finish());
   for (size_t byte = 0; byte < parts.byte_ids.size(); ++byte) {
     const char c = static_cast<char>(byte);
     const TokenId id = parts.tokens.find(std::string_view(&c, 1));
@@ -274,6 +275,9 @@ class MergeReader {
         parts_.tokens.prefetch_bytes(group_[i].right_hash);
       }
       for (size_t i = 0; i < n; ++i) {
+        find(group_[i]);
+      }
+      for (size_t i = 0; i < n; ++i) {
         QUERN_TRY(add(group_[i]));
       }
     }
@@ -290,6 +294,9 @@ class MergeReader {
     size_t end = 0;
     uint64_t left_hash = 0;
     uint64_t right_hash = 0;
+    TokenId left = kNoToken;
+    TokenId right = kNoToken;
+    TokenId merged = kNoToken;
   };
 
   std::string_view bytes(size_t begin, size_t end) const {
@@ -320,16 +327,20 @@ class MergeReader {
     return {};
   }
 
-  Status add(const Pending& pending) {
+  void find(Pending& pending) {
     const TokenTable& tokens = parts_.tokens;
-    const TokenId left = tokens.find(bytes(pending.begin, pending.middle), pending.left_hash);
-    const TokenId right = tokens.find(bytes(pending.middle, pending.end), pending.right_hash);
-    const TokenId merged = find_merged(bytes(pending.begin, pending.end));
-    if (left == kNoToken || right == kNoToken || merged == kNoToken) {
+    pending.left = tokens.find(bytes(pending.begin, pending.middle), pending.left_hash);
+    pending.right = tokens.find(bytes(pending.middle, pending.end), pending.right_hash);
+    pending.merged = find_merged(bytes(pending.begin, pending.end));
+    parts_.merges.prefetch(pending.left, pending.right);
+  }
+
+  Status add(const Pending& pending) {
+    if (std::min({pending.left, pending.right, pending.merged}) == kNoToken) {
       ++n_unknown_;
       return {};
     }
-    return parts_.merges.add(left, right, merged);
+    return parts_.merges.add(pending.left, pending.right, pending.merged);
   }
 
   // Merges mostly come in the order of the tokens that they make.

@@ -1,6 +1,5 @@
 // GPT-2's printable stand-ins for bytes (Radford et al., 2019; bytes_to_unicode in its encoder.py):
 // printable Latin-1 bytes stand for themselves, the other 68 follow from U+0100 on in byte order.
-#include <algorithm>
 #include <array>
 #include <cstdint>
 
@@ -33,22 +32,23 @@ constexpr auto kByteOf = [] {
 
 bool append_byte_level(std::string_view mapped, std::string& out) {
   const size_t before = out.size();
+  out.resize(before + mapped.size());
+  char* write = out.data() + before;
   const char* const end = mapped.data() + mapped.size();
   for (const char* at = mapped.data(); at < end;) {
-    const char* const printable = std::find_if(at, end, [](char c) { return c < '!' || c > '~'; });
-    out.append(at, printable);
-    at = printable;
-    if (at == end) {
-      break;
+    if (*at >= '!' && *at <= '~') {
+      *write++ = *at++;
+      continue;
     }
     const Char c = decode_char(at, end);
     if (c.code_point >= kMappedEnd || kByteOf[c.code_point] < 0) {
       out.resize(before);
       return false;
     }
-    out.push_back(static_cast<char>(kByteOf[c.code_point]));
+    *write++ = static_cast<char>(kByteOf[c.code_point]);
     at += c.n_bytes;
   }
+  out.resize(static_cast<size_t>(write - out.data()));
   return true;
 }
 

@@ -61,10 +61,19 @@ void MergeScratch::link_all(const MergeTable& merges, std::span<const TokenId> s
   }
 }
 
+uint32_t MergeScratch::rank_of(const MergeTable& merges, TokenId left, TokenId right) {
+  if (left != last_left_ || right != last_right_) {
+    last_left_ = left;
+    last_right_ = right;
+    last_rank_ = merges.rank(left, right);
+  }
+  return last_rank_;
+}
+
 void MergeScratch::requeue(const MergeTable& merges, std::span<const TokenId> symbols,
                            uint32_t at) {
   Link& link = links_[at];
-  link.rank = link.next == kEnd ? kNoRank : merges.rank(symbols[at], symbols[link.next]);
+  link.rank = link.next == kEnd ? kNoRank : rank_of(merges, symbols[at], symbols[link.next]);
   if (link.rank == kNoRank) {
     return;
   }
@@ -187,8 +196,11 @@ size_t MergeScratch::merge_long(const MergeTable& merges, std::span<TokenId> sym
   }
   heap_.clear();
   entries_.clear();
+  entries_.reserve(symbols.size());
   buckets_.clear();
   free_entry_ = last_bucket_ = kEnd;
+  last_left_ = last_right_ = kNoToken;  // two of which have no rank, whatever the table
+  last_rank_ = kNoRank;
   // Each merge makes at most two pairs, so no more than 3n pairs are ever queued.
   const size_t most_ranks = std::min(3 * symbols.size(), merges.n_merges());
   bucket_index_.assign(std::bit_ceil(2 * most_ranks + 1), kEnd);

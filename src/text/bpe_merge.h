@@ -55,6 +55,7 @@ class MergeScratch {
   // Ranks the pair at `at` anew, and queues it if it has a rank.
   void requeue(const MergeTable& merges, std::span<const TokenId> symbols, uint32_t at);
 
+  uint32_t rank_of(const MergeTable& merges, TokenId left, TokenId right);
   void push_heap(uint64_t entry);
   uint64_t pop_heap();
   void queue_in_bucket(uint32_t rank, uint32_t at);
@@ -68,10 +69,14 @@ class MergeScratch {
   // Lowest first: rank << 32 | bucket where the rank is sweepable, else rank << 32 | place.
   std::vector<uint64_t> heap_;
   std::vector<Entry> entries_;
-  uint32_t free_entry_ = 0;  // head of the list of entries to use again
+  uint32_t free_entry_ = kEnd;  // head of the list of entries to use again
   std::vector<Bucket> buckets_;
   std::vector<uint32_t> bucket_index_;  // open-addressed: rank -> bucket
-  uint32_t last_bucket_ = 0;            // where the last place went; runs repeat it
+  uint32_t last_bucket_ = kEnd;         // where the last place went; runs repeat it
+  // The pair that was ranked last: runs ask for the same one again and again.
+  TokenId last_left_ = kNoToken;
+  TokenId last_right_ = kNoToken;
+  uint32_t last_rank_ = kNoRank;
   std::vector<uint32_t> places_;
 };
 

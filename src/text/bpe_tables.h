@@ -3,6 +3,7 @@
 // Both own everything they hold.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <limits>
 #include <string>
@@ -28,6 +29,8 @@ class TokenTable {
   // Adds what was appended to the arena since the last call, as token `id`. A token without bytes
   // is not indexed. Fails when the vocabulary is made to collide.
   Status add(TokenId id);
+  // Ends the adding; before it, find() may miss tokens.
+  Status finish();
 
   TokenId find(std::string_view bytes) const { return find(bytes, hash_bytes(bytes)); }
   TokenId find(std::string_view bytes, uint64_t hash) const {
@@ -58,11 +61,22 @@ class TokenTable {
     Span span;
   };
 
+  // Additions wait in a small group, so that their slots are on the way to the processor meanwhile.
+  struct Pending {
+    TokenId id = kNoToken;
+    Span span;
+    uint64_t hash = 0;
+  };
+  static constexpr size_t kGroup = 32;
+
+  Status insert(const Pending& pending);
   std::string_view bytes_of(Span span) const { return {arena_.data() + span.begin, span.n_bytes}; }
   TokenId probe(std::string_view bytes, uint64_t hash) const;
 
   std::string arena_;
   size_t added_bytes_ = 0;
+  std::array<Pending, kGroup> pending_;
+  size_t n_pending_ = 0;
   size_t longest_ = 0;
   uint64_t mask_;
   std::vector<Slot> slots_;
@@ -113,8 +127,12 @@ class MergeTable {
   static uint64_t key_of(TokenId left, TokenId right) {
     return (uint64_t{static_cast<uint32_t>(left)} << 32) | static_cast<uint32_t>(right);
   }
-  // Fibonacci hashing: the top bits of the product depend on every bit of the key.
-  uint64_t start(uint64_t key) const { return (key * 0x9E3779B97F4A7C15ULL) >> shift_; }
+  // Two rounds of multiplication: with one, ids that count up side by side fall on each other.
+  uint64_t start(uint64_t key) const {
+    key *= 0x9E3779B97F4A7C15ULL;
+    key ^= key >> 32;
+    return (key * 0xD6E8FEB86659FD93ULL) >> shift_;
+  }
 
   uint64_t mask_;
   int shift_;
