@@ -61,10 +61,10 @@ std::vector<std::pair<std::string, std::string>> hard_texts() {
   constexpr size_t kBytes = 1000000;
   std::vector<std::pair<std::string, std::string>> texts;
   const std::pair<const char*, const char*> units[] = {
-      {"letter", "a"},     {"spaces", " "},         {"digits", "7"},      {"newlines", "\n"},
-      {"punct", "!"},      {"emoji", "\U0001F600"}, {"han", "\u4E2D"},    {"upper", "A"},
-      {"word_ab", "ab"},   {"mixed", "a 1!\n"},     {"marks", "\u0301"},  {"quotes", "'s"},
-      {"zero", {"\xFF"}},  {"tabs", "\t"},          {"space_nl", " \n"}};
+      {"letter", "a"},    {"spaces", " "},         {"digits", "7"},     {"newlines", "\n"},
+      {"punct", "!"},     {"emoji", "\U0001F600"}, {"han", "\u4E2D"},   {"upper", "A"},
+      {"word_ab", "ab"},  {"mixed", "a 1!\n"},     {"marks", "\u0301"}, {"quotes", "'s"},
+      {"zero", {"\xFF"}}, {"tabs", "\t"},          {"space_nl", " \n"}};
   texts.reserve(std::size(units));
   for (const auto& [name, unit] : units) {
     texts.emplace_back(name, repeated(unit, kBytes));

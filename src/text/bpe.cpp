@@ -158,8 +158,7 @@ std::string escape_spaces(std::string_view text) {
   return escaped;
 }
 
-void BpeModel::encode(std::string_view text, Context /*context*/,
-                      std::vector<TokenId>& out) const {
+void BpeModel::encode(std::string_view text, Context /*context*/, std::vector<TokenId>& out) const {
   std::string escaped;
   if (parts_.pre->escape_spaces) {
     escaped = escape_spaces(text);
@@ -231,6 +230,13 @@ bool is_word(const VocabSpec& spec, size_t id) {
          (spec.types[id] != TokenType::control && spec.types[id] != TokenType::unknown);
 }
 
+// A user-defined token is its own text: DeepSeek's "\u00FA" is that letter, not the byte 0xFA whose
+// stand-in looks the same.
+bool is_literal(const VocabSpec& spec, TokenId id) {
+  return id != kNoToken && !spec.types.empty() &&
+         spec.types[static_cast<size_t>(value(id))] == TokenType::user_defined;
+}
+
 Status index_tokens(const VocabSpec& spec, BpeParts& parts) {
   std::string& arena = parts.tokens.arena();
   for (size_t i = 0; i < spec.tokens.size(); ++i) {
@@ -248,8 +254,10 @@ Status index_tokens(const VocabSpec& spec, BpeParts& parts) {
   for (size_t byte = 0; byte < parts.byte_ids.size(); ++byte) {
     const char c = static_cast<char>(byte);
     const TokenId id = parts.tokens.find(std::string_view(&c, 1));
-    parts.byte_ids[byte] =
-        parts.pre->byte_level ? id : parts.tokens.find(fmt::format("<0x{:02X}>", byte));
+    parts.byte_ids[byte] = !parts.pre->byte_level
+                               ? parts.tokens.find(fmt::format("<0x{:02X}>", byte))
+                           : is_literal(spec, id) ? kNoToken
+                                                  : id;
     if (byte < parts.ascii_ids.size()) {
       parts.ascii_ids[byte] = id;
     }
@@ -374,8 +382,7 @@ Status index_merges(const VocabSpec& spec, BpeParts& parts, const Log& log) {
 }  // namespace
 
 Result<std::unique_ptr<const WordModel>> make_bpe_model(const VocabSpec& spec, const Log& log) {
-  QUERN_ASSIGN(const PreTokenizer* const pre,
-               resolve_pre(spec.pre, spec.allow_unknown_pre, log));
+  QUERN_ASSIGN(const PreTokenizer* const pre, resolve_pre(spec.pre, spec.allow_unknown_pre, log));
   size_t n_bytes = 0;
   for (const std::string_view token : spec.tokens) {
     n_bytes += token.size();

@@ -26,7 +26,7 @@ class MergeScratch {
   static constexpr size_t kShort = 40;
 
  private:
-  static constexpr uint32_t kEnd = kNoRank;      // no such neighbour, entry or bucket
+  static constexpr uint32_t kEnd = kNoRank;       // no such neighbour, entry or bucket
   static constexpr uint32_t kDead = kNoRank - 1;  // `next` of a symbol merged into its left one
 
   // A link of the list of symbols; `rank` is that of the pair with the next symbol.

@@ -94,9 +94,7 @@ TokenId TokenTable::probe(std::string_view bytes, uint64_t hash) const {
 }
 
 MergeTable::MergeTable(size_t n_merges)
-    : mask_(n_slots(n_merges) - 1),
-      shift_(64 - std::countr_zero(mask_ + 1)),
-      slots_(mask_ + 1) {
+    : mask_(n_slots(n_merges) - 1), shift_(64 - std::countr_zero(mask_ + 1)), slots_(mask_ + 1) {
   merged_.reserve(n_merges);
   sweepable_.reserve(n_merges);
 }

@@ -227,9 +227,9 @@ void split(std::string_view text, PieceSink& sink) {
   if (text.empty()) {
     return;
   }
-  Chain<Stages...>::cut(
-      Stretch{text.data(), text.data() + text.size()},
-      [&](Stretch piece) { sink.push(static_cast<size_t>(piece.end - text.data())); });
+  Chain<Stages...>::cut(Stretch{text.data(), text.data() + text.size()}, [&](Stretch piece) {
+    sink.push(static_cast<size_t>(piece.end - text.data()));
+  });
 }
 
 }  // namespace quern::pre

@@ -192,7 +192,7 @@ inline const char* match_symbol_led(const char* end, const Classified& c) {
       is_ascii_letter(*c.next)) {
     return std::find_if_not(c.next, end, is_ascii_letter);
   }
-  return match_prefixed<kLetter | kMark, kNewline | kLetter | kPunct | kSymbol>(end, c);
+  return match_prefixed < kLetter | kMark, kNewline | kLetter | kPunct | kSymbol > (end, c);
 }
 
 // One letter and all that a chain adds: letters, marks, and single spaces before letters.
@@ -217,9 +217,9 @@ inline const char* match_chained(const char* at, const char* end, const Classifi
 template <WordRules rules>
 const char* match_letters(const char* at, const char* end, const Classified& c) {
   if constexpr (rules.word == Word::prefixed) {
-    return match_prefixed<kLetter, kNewline | kLetter | kNumber>(end, c);
+    return match_prefixed < kLetter, kNewline | kLetter | kNumber > (end, c);
   } else if constexpr (rules.word == Word::prefixed_marks) {
-    return match_prefixed<kLetter | kMark, kNewline | kLetter | kNumber>(end, c);
+    return match_prefixed < kLetter | kMark, kNewline | kLetter | kNumber > (end, c);
   } else if constexpr (rules.word == Word::cased) {
     return match_cased<rules, false>(at, end, c);
   } else if constexpr (rules.word == Word::cased_not_han) {
