@@ -28,6 +28,12 @@ struct BpeParts {
   size_t n_tokens = 0;
 };
 
+// What one call of encode works with.
+struct Workspace {
+  std::vector<TokenId> symbols;  // of the piece at hand
+  MergeScratch scratch;
+};
+
 class BpeModel final : public WordModel {
  public:
   explicit BpeModel(BpeParts parts)
@@ -39,11 +45,9 @@ class BpeModel final : public WordModel {
 
   // Whether a piece with exactly the bytes of token `id` becomes that token. Merging decides, and
   // the answer is kept: the same whichever thread finds it first.
-  bool is_whole(TokenId id, std::string_view piece, std::vector<TokenId>& symbols,
-                MergeScratch& scratch) const;
+  bool is_whole(TokenId id, std::string_view piece, Workspace& work) const;
   // The symbols of a piece after merging.
-  void merge_piece(std::string_view piece, std::vector<TokenId>& symbols,
-                   MergeScratch& scratch) const;
+  void merge_piece(std::string_view piece, Workspace& work) const;
 
  private:
   enum : uint8_t { kUnknown, kWhole, kNotWhole };
@@ -91,8 +95,7 @@ class BpeRun final : public PieceSink {
   size_t start_ = 0;  // of the next piece
   std::array<uint64_t, kBatch> hashes_;
   std::vector<Seen> seen_;  // direct-mapped by hash
-  std::vector<TokenId> symbols_;
-  MergeScratch scratch_;
+  Workspace work_;
 };
 
 // All pieces of a batch are hashed before the first is looked up, so that the table's lines are on
@@ -123,7 +126,7 @@ bool BpeRun::repeat_seen(std::string_view piece, const Seen& seen) {
 
 void BpeRun::encode_piece(std::string_view piece, uint64_t hash) {
   const TokenId id = model_.tokens().find(piece, hash);
-  if (id != kNoToken && model_.is_whole(id, piece, symbols_, scratch_)) {
+  if (id != kNoToken && model_.is_whole(id, piece, work_)) {
     out_.push_back(id);
     return;
   }
@@ -133,8 +136,8 @@ void BpeRun::encode_piece(std::string_view piece, uint64_t hash) {
     return;
   }
   const size_t first_id = out_.size();
-  model_.merge_piece(piece, symbols_, scratch_);
-  std::ranges::copy_if(symbols_, std::back_inserter(out_),
+  model_.merge_piece(piece, work_);
+  std::ranges::copy_if(work_.symbols, std::back_inserter(out_),
                        [](TokenId symbol) { return symbol != kNoToken; });
   if (seen != nullptr) {
     *seen = {.hash = hash,
@@ -169,23 +172,22 @@ void BpeModel::encode(std::string_view text, Context /*context*/, std::vector<To
   run.flush();
 }
 
-bool BpeModel::is_whole(TokenId id, std::string_view piece, std::vector<TokenId>& symbols,
-                        MergeScratch& scratch) const {
+bool BpeModel::is_whole(TokenId id, std::string_view piece, Workspace& work) const {
   if (parts_.pre->ignore_merges || (parts_.pre->whole_newlines && piece.front() == '\n')) {
     return true;
   }
   Wholeness& wholeness = wholeness_[static_cast<size_t>(value(id))];
   uint8_t known = wholeness.load(std::memory_order_relaxed);
   if (known == kUnknown) {
-    merge_piece(piece, symbols, scratch);
-    known = symbols.size() == 1 && symbols.front() == id ? kWhole : kNotWhole;
+    merge_piece(piece, work);
+    known = work.symbols.size() == 1 && work.symbols.front() == id ? kWhole : kNotWhole;
     wholeness.store(known, std::memory_order_relaxed);
   }
   return known == kWhole;
 }
 
-void BpeModel::merge_piece(std::string_view piece, std::vector<TokenId>& symbols,
-                           MergeScratch& scratch) const {
+void BpeModel::merge_piece(std::string_view piece, Workspace& work) const {
+  std::vector<TokenId>& symbols = work.symbols;
   symbols.clear();
   if (parts_.pre->byte_level) {
     symbols.resize(piece.size());
@@ -195,7 +197,7 @@ void BpeModel::merge_piece(std::string_view piece, std::vector<TokenId>& symbols
   } else {
     start_from_characters(piece, symbols);
   }
-  symbols.resize(scratch.merge(parts_.merges, symbols));
+  symbols.resize(work.scratch.merge(parts_.merges, symbols));
 }
 
 // Raw UTF-8: a symbol for each character that is a token, and one for each byte of the others.
@@ -254,10 +256,10 @@ Status index_tokens(const VocabSpec& spec, BpeParts& parts) {
   for (size_t byte = 0; byte < parts.byte_ids.size(); ++byte) {
     const char c = static_cast<char>(byte);
     const TokenId id = parts.tokens.find(std::string_view(&c, 1));
-    parts.byte_ids[byte] = !parts.pre->byte_level
-                               ? parts.tokens.find(fmt::format("<0x{:02X}>", byte))
-                           : is_literal(spec, id) ? kNoToken
-                                                  : id;
+    parts.byte_ids[byte] = is_literal(spec, id) ? kNoToken : id;
+    if (!parts.pre->byte_level) {
+      parts.byte_ids[byte] = parts.tokens.find(fmt::format("<0x{:02X}>", byte));
+    }
     if (byte < parts.ascii_ids.size()) {
       parts.ascii_ids[byte] = id;
     }
@@ -387,8 +389,8 @@ Result<std::unique_ptr<const WordModel>> make_bpe_model(const VocabSpec& spec, c
   for (const std::string_view token : spec.tokens) {
     n_bytes += token.size();
   }
-  constexpr size_t kMost = std::numeric_limits<int32_t>::max();
-  if (spec.tokens.size() > kMost || spec.merges.size() > kMost || n_bytes > kMost) {
+  constexpr size_t most = std::numeric_limits<int32_t>::max();
+  if (spec.tokens.size() > most || spec.merges.size() > most || n_bytes > most) {
     return bad_vocabulary("the vocabulary is too large", "less than 2 GiB of token texts");
   }
   if (!spec.types.empty() && spec.types.size() != spec.tokens.size()) {

@@ -13,6 +13,23 @@ size_t MergeScratch::merge(const MergeTable& merges, std::span<TokenId> symbols)
   return symbols.size() <= kShort ? merge_short(merges, symbols) : merge_long(merges, symbols);
 }
 
+namespace {
+
+// Where the lowest rank first stands.
+size_t lowest(std::span<const uint32_t> ranks) {
+  uint32_t best = kNoRank;
+  size_t at = 0;
+  for (size_t i = 0; i < ranks.size(); ++i) {
+    if (ranks[i] < best) {
+      best = ranks[i];
+      at = i;
+    }
+  }
+  return at;
+}
+
+}  // namespace
+
 size_t MergeScratch::merge_short(const MergeTable& merges, std::span<TokenId> symbols) {
   size_t n = symbols.size();
   QUERN_CHECK(n <= kShort);
@@ -24,14 +41,8 @@ size_t MergeScratch::merge_short(const MergeTable& merges, std::span<TokenId> sy
     ranks[i] = merges.rank(symbols[i], symbols[i + 1]);
   }
   while (n > 1) {
-    uint32_t best = kNoRank;
-    size_t at = 0;
-    for (size_t i = 0; i + 1 < n; ++i) {
-      if (ranks[i] < best) {
-        best = ranks[i];
-        at = i;
-      }
-    }
+    const size_t at = lowest(std::span(ranks).first(n - 1));
+    const uint32_t best = ranks[at];
     if (best == kNoRank) {
       break;
     }
@@ -121,7 +132,7 @@ uint32_t MergeScratch::bucket_of(uint32_t rank) {
     return last_bucket_;
   }
   const size_t mask = bucket_index_.size() - 1;
-  for (size_t at = (rank * 0x9E3779B1U) & mask;; at = (at + 1) & mask) {
+  for (size_t at = (size_t{rank} * 0x9E3779B1U) & mask;; at = (at + 1) & mask) {
     uint32_t& bucket = bucket_index_[at];
     if (bucket == kEnd) {
       bucket = static_cast<uint32_t>(buckets_.size());

@@ -214,6 +214,15 @@ inline const char* match_chained(const char* at, const char* end, const Classifi
   return at;
 }
 
+// ` ?\p{L}+`
+inline const char* match_spaced(const char* at, const char* end, const Classified& c) {
+  if ((c.classes & kLetter) != 0) {
+    return class_run_end(c.next, end, kLetter);
+  }
+  const char* const word = *at == ' ' ? class_run_end(c.next, end, kLetter) : c.next;
+  return word == c.next ? nullptr : word;
+}
+
 template <WordRules rules>
 const char* match_letters(const char* at, const char* end, const Classified& c) {
   if constexpr (rules.word == Word::prefixed) {
@@ -232,11 +241,7 @@ const char* match_letters(const char* at, const char* end, const Classified& c) 
   } else if constexpr (rules.word == Word::chained) {
     return match_chained(at, end, c);
   } else {
-    if ((c.classes & kLetter) != 0) {
-      return class_run_end(c.next, end, kLetter);
-    }
-    const char* const word = *at == ' ' ? class_run_end(c.next, end, kLetter) : c.next;
-    return word == c.next ? nullptr : word;
+    return match_spaced(at, end, c);
   }
 }
 

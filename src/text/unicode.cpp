@@ -93,20 +93,20 @@ CharClass class_beyond_ascii(uint32_t code_point) {
 Char decode_beyond_ascii(const char* at, const char* end) {
   const auto lead_byte = static_cast<unsigned char>(*at);
   const Lead lead = lead_of(lead_byte);
-  constexpr Char kIllFormed{kReplacement, 1};
+  constexpr Char ill_formed{kReplacement, 1};
   if (lead.n_continuations == 0 || end - at <= static_cast<ptrdiff_t>(lead.n_continuations)) {
-    return kIllFormed;
+    return ill_formed;
   }
   const auto second = static_cast<unsigned char>(at[1]);
   if (second < lead.low || second > lead.high) {
-    return kIllFormed;
+    return ill_formed;
   }
   uint32_t code_point = lead_byte & (0x3FU >> lead.n_continuations);
   code_point = (code_point << 6) | (second & 0x3FU);
   for (uint32_t i = 2; i <= lead.n_continuations; ++i) {
     const auto byte = static_cast<unsigned char>(at[i]);
     if ((byte & 0xC0U) != 0x80) {
-      return kIllFormed;
+      return ill_formed;
     }
     code_point = (code_point << 6) | (byte & 0x3FU);
   }
