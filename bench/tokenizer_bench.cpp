@@ -1,12 +1,10 @@
 // Speed of byte-level BPE on one thread: building the model of a vocabulary, and encoding a text,
 // in bytes of text per second.
-//   tokenizer_bench MODEL.gguf TEXT [Google Benchmark's flags]
+//   QUERN_BENCH_VOCAB=MODEL.gguf QUERN_BENCH_TEXT=FILE quern_bench --benchmark_filter=bpe
 #include <benchmark/benchmark.h>
-#include <fmt/core.h>
 
-#include <cstdio>
+#include <cstdlib>
 #include <fstream>
-#include <functional>
 #include <iterator>
 #include <memory>
 #include <string>
@@ -79,48 +77,64 @@ std::vector<std::pair<std::string, std::string>> hard_texts() {
   return texts;
 }
 
-int run(int argc, char** argv) {
-  if (argc < 3) {
-    std::fputs("usage: tokenizer_bench MODEL.gguf TEXT [flags]\n", stderr);
-    return 2;
+struct Inputs {
+  ModelCard card;
+  VocabSpec spec;  // views into card
+  std::string prose;
+};
+
+// Empty, with the benchmark marked as skipped, where the environment names no files.
+std::unique_ptr<Inputs> load(benchmark::State& state) {
+  const char* const vocab = std::getenv("QUERN_BENCH_VOCAB");
+  const char* const text = std::getenv("QUERN_BENCH_TEXT");
+  if (vocab == nullptr || text == nullptr) {
+    state.SkipWithError("set QUERN_BENCH_VOCAB and QUERN_BENCH_TEXT");
+    return nullptr;
   }
-  const auto card = read_model_card(argv[1]);
+  auto card = read_model_card(vocab);
   if (!card) {
-    std::fputs((card.error().to_string() + "\n").c_str(), stderr);
-    return 1;
+    state.SkipWithError(card.error().to_string().c_str());
+    return nullptr;
   }
-  std::ifstream file(argv[2], std::ios::binary);
-  const std::string prose{std::istreambuf_iterator<char>(file), {}};
-  const VocabSpec spec = spec_of(*card);
-  const auto model = make_bpe_model(spec, Log::to_stderr(false));
-  if (!model) {
-    std::fputs((model.error().to_string() + "\n").c_str(), stderr);
-    return 1;
-  }
-  benchmark::RegisterBenchmark("create", [&](benchmark::State& state) {
-    for (auto _ : state) {
-      benchmark::DoNotOptimize(make_bpe_model(spec, Log()));
-    }
-  })->Unit(benchmark::kMillisecond);
-  benchmark::RegisterBenchmark("prose", [&](benchmark::State& state) {
-    bench_encode(state, **model, prose);
-  })->Unit(benchmark::kMillisecond);
-  const auto texts = hard_texts();
-  for (const auto& [name, text] : texts) {
-    benchmark::RegisterBenchmark(("hard/" + name).c_str(), [&](benchmark::State& state) {
-      bench_encode(state, **model, text);
-    })->Unit(benchmark::kMillisecond);
-  }
-  int n_flags = argc - 2;
-  char** const flags = argv + 2;
-  benchmark::Initialize(&n_flags, flags);
-  benchmark::RunSpecifiedBenchmarks();
-  return 0;
+  auto inputs = std::make_unique<Inputs>(Inputs{.card = std::move(*card), .spec = {}, .prose = {}});
+  inputs->spec = spec_of(inputs->card);
+  std::ifstream file(text, std::ios::binary);
+  inputs->prose.assign(std::istreambuf_iterator<char>(file), {});
+  return inputs;
 }
+
+void bpe_create(benchmark::State& state) {
+  const auto inputs = load(state);
+  if (inputs == nullptr) {
+    return;
+  }
+  for (auto _ : state) {
+    benchmark::DoNotOptimize(make_bpe_model(inputs->spec, Log()));
+  }
+}
+BENCHMARK(bpe_create)->Unit(benchmark::kMillisecond);
+
+// Argument -1 is the text of the environment; from 0 on the hard ones.
+void bpe_encode(benchmark::State& state) {
+  const auto inputs = load(state);
+  if (inputs == nullptr) {
+    return;
+  }
+  const auto model = make_bpe_model(inputs->spec, Log());
+  if (!model) {
+    state.SkipWithError(model.error().to_string().c_str());
+    return;
+  }
+  if (state.range(0) < 0) {
+    state.SetLabel("prose");
+    bench_encode(state, **model, inputs->prose);
+    return;
+  }
+  const auto [name, text] = hard_texts().at(static_cast<size_t>(state.range(0)));
+  state.SetLabel(name);
+  bench_encode(state, **model, text);
+}
+BENCHMARK(bpe_encode)->DenseRange(-1, 15)->Unit(benchmark::kMillisecond);
 
 }  // namespace
 }  // namespace quern
-
-int main(int argc, char** argv) {
-  return quern::run(argc, argv);
-}
