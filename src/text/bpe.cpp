@@ -28,6 +28,12 @@ struct BpeParts {
   size_t n_tokens = 0;
 };
 
+// What one call of encode works with.
+struct Workspace {
+  std::vector<TokenId> symbols;  // of the piece at hand
+  MergeScratch scratch;
+};
+
 class BpeModel final : public WordModel {
  public:
   explicit BpeModel(BpeParts parts)
@@ -39,11 +45,9 @@ class BpeModel final : public WordModel {
 
   // Whether a piece with exactly the bytes of token `id` becomes that token. Merging decides, and
   // the answer is kept: the same whichever thread finds it first.
-  bool is_whole(TokenId id, std::string_view piece, std::vector<TokenId>& symbols,
-                MergeScratch& scratch) const;
+  bool is_whole(TokenId id, std::string_view piece, Workspace& work) const;
   // The symbols of a piece after merging.
-  void merge_piece(std::string_view piece, std::vector<TokenId>& symbols,
-                   MergeScratch& scratch) const;
+  void merge_piece(std::string_view piece, Workspace& work) const;
 
  private:
   enum : uint8_t { kUnknown, kWhole, kNotWhole };
@@ -91,8 +95,7 @@ class BpeRun final : public PieceSink {
   size_t start_ = 0;  // of the next piece
   std::array<uint64_t, kBatch> hashes_;
   std::vector<Seen> seen_;  // direct-mapped by hash
-  std::vector<TokenId> symbols_;
-  MergeScratch scratch_;
+  Workspace work_;
 };
 
 // All pieces of a batch are hashed before the first is looked up, so that the table's lines are on
@@ -123,7 +126,7 @@ bool BpeRun::repeat_seen(std::string_view piece, const Seen& seen) {
 
 void BpeRun::encode_piece(std::string_view piece, uint64_t hash) {
   const TokenId id = model_.tokens().find(piece, hash);
-  if (id != kNoToken && model_.is_whole(id, piece, symbols_, scratch_)) {
+  if (id != kNoToken && model_.is_whole(id, piece, work_)) {
     out_.push_back(id);
     return;
   }
@@ -133,8 +136,8 @@ void BpeRun::encode_piece(std::string_view piece, uint64_t hash) {
     return;
   }
   const size_t first_id = out_.size();
-  model_.merge_piece(piece, symbols_, scratch_);
-  std::ranges::copy_if(symbols_, std::back_inserter(out_),
+  model_.merge_piece(piece, work_);
+  std::ranges::copy_if(work_.symbols, std::back_inserter(out_),
                        [](TokenId symbol) { return symbol != kNoToken; });
   if (seen != nullptr) {
     *seen = {.hash = hash,
@@ -158,8 +161,7 @@ std::string escape_spaces(std::string_view text) {
   return escaped;
 }
 
-void BpeModel::encode(std::string_view text, Context /*context*/,
-                      std::vector<TokenId>& out) const {
+void BpeModel::encode(std::string_view text, Context /*context*/, std::vector<TokenId>& out) const {
   std::string escaped;
   if (parts_.pre->escape_spaces) {
     escaped = escape_spaces(text);
@@ -170,23 +172,22 @@ void BpeModel::encode(std::string_view text, Context /*context*/,
   run.flush();
 }
 
-bool BpeModel::is_whole(TokenId id, std::string_view piece, std::vector<TokenId>& symbols,
-                        MergeScratch& scratch) const {
+bool BpeModel::is_whole(TokenId id, std::string_view piece, Workspace& work) const {
   if (parts_.pre->ignore_merges || (parts_.pre->whole_newlines && piece.front() == '\n')) {
     return true;
   }
   Wholeness& wholeness = wholeness_[static_cast<size_t>(value(id))];
   uint8_t known = wholeness.load(std::memory_order_relaxed);
   if (known == kUnknown) {
-    merge_piece(piece, symbols, scratch);
-    known = symbols.size() == 1 && symbols.front() == id ? kWhole : kNotWhole;
+    merge_piece(piece, work);
+    known = work.symbols.size() == 1 && work.symbols.front() == id ? kWhole : kNotWhole;
     wholeness.store(known, std::memory_order_relaxed);
   }
   return known == kWhole;
 }
 
-void BpeModel::merge_piece(std::string_view piece, std::vector<TokenId>& symbols,
-                           MergeScratch& scratch) const {
+void BpeModel::merge_piece(std::string_view piece, Workspace& work) const {
+  std::vector<TokenId>& symbols = work.symbols;
   symbols.clear();
   if (parts_.pre->byte_level) {
     symbols.resize(piece.size());
@@ -196,7 +197,7 @@ void BpeModel::merge_piece(std::string_view piece, std::vector<TokenId>& symbols
   } else {
     start_from_characters(piece, symbols);
   }
-  symbols.resize(scratch.merge(parts_.merges, symbols));
+  symbols.resize(work.scratch.merge(parts_.merges, symbols));
 }
 
 // Raw UTF-8: a symbol for each character that is a token, and one for each byte of the others.
@@ -231,6 +232,13 @@ bool is_word(const VocabSpec& spec, size_t id) {
          (spec.types[id] != TokenType::control && spec.types[id] != TokenType::unknown);
 }
 
+// A user-defined token is its own text: DeepSeek's "\u00FA" is that letter, not the byte 0xFA whose
+// stand-in looks the same.
+bool is_literal(const VocabSpec& spec, TokenId id) {
+  return id != kNoToken && !spec.types.empty() &&
+         spec.types[static_cast<size_t>(value(id))] == TokenType::user_defined;
+}
+
 Status index_tokens(const VocabSpec& spec, BpeParts& parts) {
   std::string& arena = parts.tokens.arena();
   for (size_t i = 0; i < spec.tokens.size(); ++i) {
@@ -244,11 +252,14 @@ Status index_tokens(const VocabSpec& spec, BpeParts& parts) {
     }
     QUERN_TRY(parts.tokens.add(TokenId{static_cast<int32_t>(i)}));
   }
+  QUERN_TRY(parts.tokens.finish());
   for (size_t byte = 0; byte < parts.byte_ids.size(); ++byte) {
     const char c = static_cast<char>(byte);
     const TokenId id = parts.tokens.find(std::string_view(&c, 1));
-    parts.byte_ids[byte] =
-        parts.pre->byte_level ? id : parts.tokens.find(fmt::format("<0x{:02X}>", byte));
+    parts.byte_ids[byte] = is_literal(spec, id) ? kNoToken : id;
+    if (!parts.pre->byte_level) {
+      parts.byte_ids[byte] = parts.tokens.find(fmt::format("<0x{:02X}>", byte));
+    }
     if (byte < parts.ascii_ids.size()) {
       parts.ascii_ids[byte] = id;
     }
@@ -256,37 +267,116 @@ Status index_tokens(const VocabSpec& spec, BpeParts& parts) {
   return {};
 }
 
-Status index_merges(const VocabSpec& spec, BpeParts& parts, const Log& log) {
-  size_t n_unknown = 0;
-  std::string bytes;
-  for (const std::string_view merge : spec.merges) {
+// Reads the file's merges. Looking texts up waits for memory more than anything else, so that
+// merges go through in groups: all are hashed, then all slots and texts are fetched, then found.
+class MergeReader {
+ public:
+  MergeReader(const VocabSpec& spec, BpeParts& parts) : spec_(spec), parts_(parts) {}
+
+  Status read_all() {
+    for (size_t first = 0; first < spec_.merges.size(); first += kGroup) {
+      const size_t n = std::min(kGroup, spec_.merges.size() - first);
+      bytes_.clear();
+      for (size_t i = 0; i < n; ++i) {
+        QUERN_TRY(decode(spec_.merges[first + i], group_[i]));
+      }
+      for (size_t i = 0; i < n; ++i) {
+        parts_.tokens.prefetch_bytes(group_[i].left_hash);
+        parts_.tokens.prefetch_bytes(group_[i].right_hash);
+      }
+      for (size_t i = 0; i < n; ++i) {
+        find(group_[i]);
+      }
+      for (size_t i = 0; i < n; ++i) {
+        QUERN_TRY(add(group_[i]));
+      }
+    }
+    return {};
+  }
+  size_t n_unknown() const { return n_unknown_; }
+
+ private:
+  static constexpr size_t kGroup = 64;
+
+  struct Pending {
+    size_t begin = 0;  // in bytes_
+    size_t middle = 0;
+    size_t end = 0;
+    uint64_t left_hash = 0;
+    uint64_t right_hash = 0;
+    TokenId left = kNoToken;
+    TokenId right = kNoToken;
+    TokenId merged = kNoToken;
+  };
+
+  std::string_view bytes(size_t begin, size_t end) const {
+    return std::string_view(bytes_).substr(begin, end - begin);
+  }
+
+  void append(std::string_view text) {
+    if (!parts_.pre->byte_level || !append_byte_level(text, bytes_)) {
+      bytes_ += text;
+    }
+  }
+
+  Status decode(std::string_view merge, Pending& pending) {
     // The first character may be a space itself where tokens are raw text.
     const size_t space = merge.find(' ', 1);
     if (space == std::string_view::npos) {
       return bad_vocabulary("a merge without a space", "\"left right\"");
     }
-    bytes.clear();
-    const auto append = [&](std::string_view text) {
-      if (!parts.pre->byte_level || !append_byte_level(text, bytes)) {
-        bytes += text;
-      }
-    };
+    pending.begin = bytes_.size();
     append(merge.substr(0, space));
-    const size_t n_left = bytes.size();
+    pending.middle = bytes_.size();
     append(merge.substr(space + 1));
-    const std::string_view whole = bytes;
-    const TokenId left = parts.tokens.find(whole.substr(0, n_left));
-    const TokenId right = parts.tokens.find(whole.substr(n_left));
-    const TokenId merged = parts.tokens.find(whole);
-    if (left == kNoToken || right == kNoToken || merged == kNoToken) {
-      ++n_unknown;
-      continue;
-    }
-    QUERN_TRY(parts.merges.add(left, right, merged));
+    pending.end = bytes_.size();
+    pending.left_hash = hash_bytes(bytes(pending.begin, pending.middle));
+    pending.right_hash = hash_bytes(bytes(pending.middle, pending.end));
+    parts_.tokens.prefetch(pending.left_hash);
+    parts_.tokens.prefetch(pending.right_hash);
+    return {};
   }
-  if (n_unknown > 0) {
+
+  void find(Pending& pending) {
+    const TokenTable& tokens = parts_.tokens;
+    pending.left = tokens.find(bytes(pending.begin, pending.middle), pending.left_hash);
+    pending.right = tokens.find(bytes(pending.middle, pending.end), pending.right_hash);
+    pending.merged = find_merged(bytes(pending.begin, pending.end));
+    parts_.merges.prefetch(pending.left, pending.right);
+  }
+
+  Status add(const Pending& pending) {
+    if (std::min({pending.left, pending.right, pending.merged}) == kNoToken) {
+      ++n_unknown_;
+      return {};
+    }
+    return parts_.merges.add(pending.left, pending.right, pending.merged);
+  }
+
+  // Merges mostly come in the order of the tokens that they make.
+  TokenId find_merged(std::string_view text) {
+    for (const int32_t id : {value(last_merged_), value(last_merged_) + 1}) {
+      if (parts_.tokens.is(TokenId{id}, text)) {
+        return last_merged_ = TokenId{id};
+      }
+    }
+    return last_merged_ = parts_.tokens.find(text);
+  }
+
+  const VocabSpec& spec_;
+  BpeParts& parts_;
+  std::string bytes_;
+  std::array<Pending, kGroup> group_;
+  TokenId last_merged_ = kNoToken;
+  size_t n_unknown_ = 0;
+};
+
+Status index_merges(const VocabSpec& spec, BpeParts& parts, const Log& log) {
+  MergeReader reader(spec, parts);
+  QUERN_TRY(reader.read_all());
+  if (reader.n_unknown() > 0) {
     log.warn(fmt::format("{} of {} merges name texts that are not tokens; they are left out",
-                         n_unknown, spec.merges.size()));
+                         reader.n_unknown(), spec.merges.size()));
   }
   return {};
 }
@@ -294,14 +384,13 @@ Status index_merges(const VocabSpec& spec, BpeParts& parts, const Log& log) {
 }  // namespace
 
 Result<std::unique_ptr<const WordModel>> make_bpe_model(const VocabSpec& spec, const Log& log) {
-  QUERN_ASSIGN(const PreTokenizer* const pre,
-               resolve_pre(spec.pre, spec.allow_unknown_pre, log));
+  QUERN_ASSIGN(const PreTokenizer* const pre, resolve_pre(spec.pre, spec.allow_unknown_pre, log));
   size_t n_bytes = 0;
   for (const std::string_view token : spec.tokens) {
     n_bytes += token.size();
   }
-  constexpr size_t kMost = std::numeric_limits<int32_t>::max();
-  if (spec.tokens.size() > kMost || spec.merges.size() > kMost || n_bytes > kMost) {
+  constexpr size_t most = std::numeric_limits<int32_t>::max();
+  if (spec.tokens.size() > most || spec.merges.size() > most || n_bytes > most) {
     return bad_vocabulary("the vocabulary is too large", "less than 2 GiB of token texts");
   }
   if (!spec.types.empty() && spec.types.size() != spec.tokens.size()) {

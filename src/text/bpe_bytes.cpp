@@ -32,16 +32,23 @@ constexpr auto kByteOf = [] {
 
 bool append_byte_level(std::string_view mapped, std::string& out) {
   const size_t before = out.size();
+  out.resize(before + mapped.size());
+  char* write = out.data() + before;
   const char* const end = mapped.data() + mapped.size();
   for (const char* at = mapped.data(); at < end;) {
+    if (*at >= '!' && *at <= '~') {
+      *write++ = *at++;
+      continue;
+    }
     const Char c = decode_char(at, end);
     if (c.code_point >= kMappedEnd || kByteOf[c.code_point] < 0) {
       out.resize(before);
       return false;
     }
-    out.push_back(static_cast<char>(kByteOf[c.code_point]));
+    *write++ = static_cast<char>(kByteOf[c.code_point]);
     at += c.n_bytes;
   }
+  out.resize(static_cast<size_t>(write - out.data()));
   return true;
 }
 

@@ -10,14 +10,25 @@
 namespace quern {
 
 size_t MergeScratch::merge(const MergeTable& merges, std::span<TokenId> symbols) {
-  if (symbols.size() <= kShort) {
-    return merge_short(merges, symbols);
-  }
-  if (symbols.size() < kSweep || !merges.is_monotone()) {
-    return merge_heap(merges, symbols);
-  }
-  return merge_sweeps(merges, symbols);
+  return symbols.size() <= kShort ? merge_short(merges, symbols) : merge_long(merges, symbols);
 }
+
+namespace {
+
+// Where the lowest rank first stands.
+size_t lowest(std::span<const uint32_t> ranks) {
+  uint32_t best = kNoRank;
+  size_t at = 0;
+  for (size_t i = 0; i < ranks.size(); ++i) {
+    if (ranks[i] < best) {
+      best = ranks[i];
+      at = i;
+    }
+  }
+  return at;
+}
+
+}  // namespace
 
 size_t MergeScratch::merge_short(const MergeTable& merges, std::span<TokenId> symbols) {
   size_t n = symbols.size();
@@ -30,14 +41,8 @@ size_t MergeScratch::merge_short(const MergeTable& merges, std::span<TokenId> sy
     ranks[i] = merges.rank(symbols[i], symbols[i + 1]);
   }
   while (n > 1) {
-    uint32_t best = kNoRank;
-    size_t at = 0;
-    for (size_t i = 0; i + 1 < n; ++i) {
-      if (ranks[i] < best) {
-        best = ranks[i];
-        at = i;
-      }
-    }
+    const size_t at = lowest(std::span(ranks).first(n - 1));
+    const uint32_t best = ranks[at];
     if (best == kNoRank) {
       break;
     }
@@ -63,15 +68,31 @@ void MergeScratch::link_all(const MergeTable& merges, std::span<const TokenId> s
   for (uint32_t i = 0; i < n; ++i) {
     links_[i].prev = i == 0 ? kEnd : i - 1;
     links_[i].next = i + 1 == n ? kEnd : i + 1;
-    refresh(merges, symbols, i);
+    requeue(merges, symbols, i);
   }
 }
 
-bool MergeScratch::refresh(const MergeTable& merges, std::span<const TokenId> symbols,
+uint32_t MergeScratch::rank_of(const MergeTable& merges, TokenId left, TokenId right) {
+  if (left != last_left_ || right != last_right_) {
+    last_left_ = left;
+    last_right_ = right;
+    last_rank_ = merges.rank(left, right);
+  }
+  return last_rank_;
+}
+
+void MergeScratch::requeue(const MergeTable& merges, std::span<const TokenId> symbols,
                            uint32_t at) {
   Link& link = links_[at];
-  link.rank = link.next == kEnd ? kNoRank : merges.rank(symbols[at], symbols[link.next]);
-  return link.rank != kNoRank;
+  link.rank = link.next == kEnd ? kNoRank : rank_of(merges, symbols[at], symbols[link.next]);
+  if (link.rank == kNoRank) {
+    return;
+  }
+  if (merges.sweepable(link.rank)) {
+    queue_in_bucket(link.rank, at);
+  } else {
+    push_heap((uint64_t{link.rank} << 32) | at);
+  }
 }
 
 void MergeScratch::join(const MergeTable& merges, std::span<TokenId> symbols, uint32_t at) {
@@ -106,49 +127,16 @@ uint64_t MergeScratch::pop_heap() {
   return entry;
 }
 
-size_t MergeScratch::merge_heap(const MergeTable& merges, std::span<TokenId> symbols) {
-  if (symbols.size() < 2) {
-    return symbols.size();
-  }
-  const auto entry = [&](uint32_t at) { return (uint64_t{links_[at].rank} << 32) | at; };
-  link_all(merges, symbols);
-  heap_.clear();
-  for (uint32_t at = 0; at < links_.size(); ++at) {
-    if (links_[at].rank != kNoRank) {
-      heap_.push_back(entry(at));
-    }
-  }
-  std::ranges::make_heap(heap_, std::greater<>());
-  while (!heap_.empty()) {
-    const uint64_t best = pop_heap();
-    const auto at = static_cast<uint32_t>(best);
-    // A rank names one pair, and symbols only grow: a pair that is gone never comes back.
-    if (links_[at].next == kDead || links_[at].rank != best >> 32) {
-      continue;
-    }
-    join(merges, symbols, at);
-    if (refresh(merges, symbols, at)) {
-      push_heap(entry(at));
-    }
-    const uint32_t prev = links_[at].prev;
-    if (prev != kEnd && refresh(merges, symbols, prev)) {
-      push_heap(entry(prev));
-    }
-  }
-  return compact(symbols);
-}
-
 uint32_t MergeScratch::bucket_of(uint32_t rank) {
   if (last_bucket_ != kEnd && buckets_[last_bucket_].rank == rank) {
     return last_bucket_;
   }
   const size_t mask = bucket_index_.size() - 1;
-  for (size_t at = (rank * 0x9E3779B1U) & mask;; at = (at + 1) & mask) {
+  for (size_t at = (size_t{rank} * 0x9E3779B1U) & mask;; at = (at + 1) & mask) {
     uint32_t& bucket = bucket_index_[at];
     if (bucket == kEnd) {
       bucket = static_cast<uint32_t>(buckets_.size());
-      buckets_.push_back({.rank = rank, .head = kEnd, .tail = kEnd, .sorted = true});
-      push_heap((uint64_t{rank} << 32) | bucket);
+      buckets_.push_back({.rank = rank});
       return bucket;
     }
     if (buckets_[bucket].rank == rank) {
@@ -157,8 +145,8 @@ uint32_t MergeScratch::bucket_of(uint32_t rank) {
   }
 }
 
-void MergeScratch::queue(uint32_t at) {
-  last_bucket_ = bucket_of(links_[at].rank);
+void MergeScratch::queue_in_bucket(uint32_t rank, uint32_t at) {
+  last_bucket_ = bucket_of(rank);
   Bucket& bucket = buckets_[last_bucket_];
   uint32_t entry = free_entry_;
   if (entry == kEnd) {
@@ -170,6 +158,8 @@ void MergeScratch::queue(uint32_t at) {
   entries_[entry] = {.at = at, .next = kEnd};
   if (bucket.head == kEnd) {
     bucket.head = entry;
+    bucket.sorted = true;
+    push_heap((uint64_t{rank} << 32) | last_bucket_);
   } else {
     bucket.sorted = bucket.sorted && entries_[bucket.tail].at < at;
     entries_[bucket.tail].next = entry;
@@ -177,14 +167,14 @@ void MergeScratch::queue(uint32_t at) {
   bucket.tail = entry;
 }
 
-void MergeScratch::take_bucket(uint32_t index) {
-  const Bucket& bucket = buckets_[index];
+void MergeScratch::take_bucket(Bucket& bucket) {
   places_.clear();
   for (uint32_t entry = bucket.head; entry != kEnd; entry = entries_[entry].next) {
     places_.push_back(entries_[entry].at);
   }
   entries_[bucket.tail].next = free_entry_;
   free_entry_ = bucket.head;
+  bucket.head = kEnd;
   if (!bucket.sorted) {
     std::ranges::sort(places_);
   }
@@ -193,6 +183,7 @@ void MergeScratch::take_bucket(uint32_t index) {
 void MergeScratch::sweep(const MergeTable& merges, std::span<TokenId> symbols, uint32_t rank) {
   size_t n_joined = 0;
   for (const uint32_t at : places_) {
+    // A rank names one pair, and symbols only grow: a pair that is gone never comes back.
     if (links_[at].next != kDead && links_[at].rank == rank) {
       join(merges, symbols, at);
       places_[n_joined++] = at;
@@ -202,38 +193,38 @@ void MergeScratch::sweep(const MergeTable& merges, std::span<TokenId> symbols, u
   for (size_t i = 0; i < n_joined; ++i) {
     const uint32_t at = places_[i];
     const uint32_t prev = links_[at].prev;
-    if (prev != kEnd && prev != ranked && refresh(merges, symbols, prev)) {
-      queue(prev);
+    if (prev != kEnd && prev != ranked) {
+      requeue(merges, symbols, prev);
     }
-    if (refresh(merges, symbols, at)) {
-      queue(at);
-    }
+    requeue(merges, symbols, at);
     ranked = at;
   }
 }
 
-size_t MergeScratch::merge_sweeps(const MergeTable& merges, std::span<TokenId> symbols) {
-  QUERN_CHECK(merges.is_monotone());
-  if (symbols.size() < 2) {
-    return symbols.size();
+size_t MergeScratch::merge_long(const MergeTable& merges, std::span<TokenId> symbols) {
+  if (symbols.empty()) {
+    return 0;
   }
-  link_all(merges, symbols);
   heap_.clear();
   entries_.clear();
+  entries_.reserve(symbols.size());
   buckets_.clear();
   free_entry_ = last_bucket_ = kEnd;
+  last_left_ = last_right_ = kNoToken;  // two of which have no rank, whatever the table
+  last_rank_ = kNoRank;
   // Each merge makes at most two pairs, so no more than 3n pairs are ever queued.
   const size_t most_ranks = std::min(3 * symbols.size(), merges.n_merges());
   bucket_index_.assign(std::bit_ceil(2 * most_ranks + 1), kEnd);
-  for (uint32_t at = 0; at < links_.size(); ++at) {
-    if (links_[at].rank != kNoRank) {
-      queue(at);
-    }
-  }
+  link_all(merges, symbols);
   while (!heap_.empty()) {
     const uint64_t best = pop_heap();
-    take_bucket(static_cast<uint32_t>(best));
-    sweep(merges, symbols, static_cast<uint32_t>(best >> 32));
+    const auto rank = static_cast<uint32_t>(best >> 32);
+    if (merges.sweepable(rank)) {
+      take_bucket(buckets_[static_cast<uint32_t>(best)]);
+    } else {
+      places_.assign(1, static_cast<uint32_t>(best));
+    }
+    sweep(merges, symbols, rank);
   }
   return compact(symbols);
 }

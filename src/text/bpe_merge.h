@@ -1,5 +1,5 @@
 // Byte-pair merging: repeats "merge the pair of the lowest rank, the leftmost of equals" until no
-// pair has a rank (Sennrich et al., 2016). Three ways with one result, by the length of the word.
+// pair has a rank (Sennrich et al., 2016). Two ways with one result, by the length of the word.
 // A scratch serves one thread; it owns its buffers and keeps them between words.
 #pragma once
 
@@ -16,20 +16,17 @@ class MergeScratch {
   // Merges `symbols` in place and returns how many are left. kNoToken merges with nothing.
   size_t merge(const MergeTable& merges, std::span<TokenId> symbols);
 
-  // The ways, by growing start-up cost. Exposed so that tests can compare them.
-  // Rescans a small array; O(n^2), fastest for ordinary words. n <= kShort.
+  // The two ways, exposed so that tests can compare them.
+  // Rescans a small array: O(n^2), and the fastest for ordinary words. n <= kShort.
   static size_t merge_short(const MergeTable& merges, std::span<TokenId> symbols);
-  // A binary heap over a linked list; O(n log n) for any table.
-  size_t merge_heap(const MergeTable& merges, std::span<TokenId> symbols);
-  // One sweep per rank; O(n + d log d) for d distinct ranks in most texts, O(n log n) at worst.
-  // Needs merges.is_monotone().
-  size_t merge_sweeps(const MergeTable& merges, std::span<TokenId> symbols);
+  // A linked list and a heap of ranks; where the table allows, all pairs of a rank are merged in
+  // one sweep, which makes long runs and texts nearly linear. O(n log n) at worst.
+  size_t merge_long(const MergeTable& merges, std::span<TokenId> symbols);
 
   static constexpr size_t kShort = 40;
-  static constexpr size_t kSweep = 512;  // from here the sweeps' start-up pays
 
  private:
-  static constexpr uint32_t kEnd = kNoRank;      // no such neighbour, entry or bucket
+  static constexpr uint32_t kEnd = kNoRank;       // no such neighbour, entry or bucket
   static constexpr uint32_t kDead = kNoRank - 1;  // `next` of a symbol merged into its left one
 
   // A link of the list of symbols; `rank` is that of the pair with the next symbol.
@@ -42,12 +39,12 @@ class MergeScratch {
     uint32_t at;
     uint32_t next;
   };
-  // The places where the pair of one rank stood when they were queued, in order of queueing.
+  // The places where the pair of one sweepable rank stood when they were queued.
   struct Bucket {
-    uint32_t rank;
-    uint32_t head;
-    uint32_t tail;
-    bool sorted;
+    uint32_t rank = 0;
+    uint32_t head = kEnd;  // kEnd: empty, and not in the heap
+    uint32_t tail = kEnd;
+    bool sorted = true;
   };
 
   void link_all(const MergeTable& merges, std::span<const TokenId> symbols);
@@ -55,26 +52,31 @@ class MergeScratch {
   void join(const MergeTable& merges, std::span<TokenId> symbols, uint32_t at);
   // Moves the symbols that are left to the front.
   size_t compact(std::span<TokenId> symbols) const;
-  // Sets the rank of the pair at `at` and returns whether it has one.
-  bool refresh(const MergeTable& merges, std::span<const TokenId> symbols, uint32_t at);
+  // Ranks the pair at `at` anew, and queues it if it has a rank.
+  void requeue(const MergeTable& merges, std::span<const TokenId> symbols, uint32_t at);
 
+  uint32_t rank_of(const MergeTable& merges, TokenId left, TokenId right);
   void push_heap(uint64_t entry);
   uint64_t pop_heap();
-  // Queues the pair at `at` under its rank.
-  void queue(uint32_t at);
+  void queue_in_bucket(uint32_t rank, uint32_t at);
   uint32_t bucket_of(uint32_t rank);
   // Moves a bucket's places to places_, in order of the text.
-  void take_bucket(uint32_t bucket);
+  void take_bucket(Bucket& bucket);
   // Merges every pair of `rank` among places_, then ranks the pairs that this made.
   void sweep(const MergeTable& merges, std::span<TokenId> symbols, uint32_t rank);
 
   std::vector<Link> links_;
-  std::vector<uint64_t> heap_;  // rank << 32 | place, or rank << 32 | bucket; lowest first
+  // Lowest first: rank << 32 | bucket where the rank is sweepable, else rank << 32 | place.
+  std::vector<uint64_t> heap_;
   std::vector<Entry> entries_;
-  uint32_t free_entry_ = 0;  // head of the list of entries to use again
+  uint32_t free_entry_ = kEnd;  // head of the list of entries to use again
   std::vector<Bucket> buckets_;
   std::vector<uint32_t> bucket_index_;  // open-addressed: rank -> bucket
-  uint32_t last_bucket_ = 0;            // where the last queue() went; runs repeat it
+  uint32_t last_bucket_ = kEnd;         // where the last place went; runs repeat it
+  // The pair that was ranked last: runs ask for the same one again and again.
+  TokenId last_left_ = kNoToken;
+  TokenId last_right_ = kNoToken;
+  uint32_t last_rank_ = kNoRank;
   std::vector<uint32_t> places_;
 };
 

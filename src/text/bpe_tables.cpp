@@ -5,7 +5,8 @@
 
 #include <algorithm>
 #include <bit>
-#include <cstring>
+
+#include "base/check.h"
 
 namespace quern {
 namespace {
@@ -33,36 +34,50 @@ uint64_t hash_bytes(std::string_view bytes) {
 }
 
 TokenTable::TokenTable(size_t n_tokens, size_t n_bytes)
-    : mask_(n_slots(n_tokens) - 1), slots_(mask_ + 1) {
+    : mask_(n_slots(n_tokens) - 1), slots_(mask_ + 1), by_id_(n_tokens) {
   arena_.reserve(n_bytes);
 }
 
 Status TokenTable::add(TokenId id) {
-  const size_t begin = added_bytes_;
+  QUERN_CHECK(value(id) >= 0 && static_cast<size_t>(value(id)) < by_id_.size());
+  const Span span{.begin = static_cast<uint32_t>(added_bytes_),
+                  .n_bytes = static_cast<uint32_t>(arena_.size() - added_bytes_)};
   added_bytes_ = arena_.size();
-  const std::string_view bytes = std::string_view(arena_).substr(begin);
-  if (bytes.empty()) {
+  if (span.n_bytes == 0) {
     return {};
   }
-  const uint64_t hash = hash_bytes(bytes);
-  const auto tag = static_cast<uint32_t>(hash >> 32);
-  uint64_t at = hash & mask_;
-  for (uint64_t n_probes = 0;; ++n_probes, at = (at + 1) & mask_) {
-    if (n_probes == kMostProbes) {
-      return collision("the tokens' texts collide in the index");
-    }
+  const uint64_t hash = hash_bytes(bytes_of(span));
+  prefetch(hash);
+  pending_[n_pending_++] = {.id = id, .span = span, .hash = hash};
+  return n_pending_ == kGroup ? finish() : Status{};
+}
+
+Status TokenTable::finish() {
+  for (size_t i = 0; i < n_pending_; ++i) {
+    QUERN_TRY(insert(pending_[i]));
+  }
+  n_pending_ = 0;
+  return {};
+}
+
+Status TokenTable::insert(const Pending& pending) {
+  const auto tag = static_cast<uint32_t>(pending.hash >> 32);
+  const std::string_view bytes = bytes_of(pending.span);
+  uint64_t at = pending.hash & mask_;
+  for (uint64_t n_probes = 0; n_probes < kMostProbes; ++n_probes, at = (at + 1) & mask_) {
     Slot& slot = slots_[at];
-    const bool same = slot.id >= 0 && slot.tag == tag && slot.n_bytes == bytes.size() &&
-                      std::memcmp(arena_.data() + slot.begin, bytes.data(), bytes.size()) == 0;
+    const bool same = slot.id >= 0 && slot.tag == tag && bytes_of(slot.span) == bytes;
     if (slot.id < 0 || same) {
-      slot = {.tag = tag,
-              .id = value(id),
-              .begin = static_cast<uint32_t>(begin),
-              .n_bytes = static_cast<uint32_t>(bytes.size())};
+      if (same) {
+        by_id_[static_cast<size_t>(slot.id)] = {};
+      }
+      slot = {.tag = tag, .id = value(pending.id), .span = pending.span};
+      by_id_[static_cast<size_t>(value(pending.id))] = pending.span;
       longest_ = std::max(longest_, bytes.size());
       return {};
     }
   }
+  return collision("the tokens' texts collide in the index");
 }
 
 TokenId TokenTable::probe(std::string_view bytes, uint64_t hash) const {
@@ -72,18 +87,16 @@ TokenId TokenTable::probe(std::string_view bytes, uint64_t hash) const {
     if (slot.id < 0) {
       return kNoToken;
     }
-    if (slot.tag == tag && slot.n_bytes == bytes.size() &&
-        std::memcmp(arena_.data() + slot.begin, bytes.data(), bytes.size()) == 0) {
+    if (slot.tag == tag && bytes_of(slot.span) == bytes) {
       return TokenId{slot.id};
     }
   }
 }
 
 MergeTable::MergeTable(size_t n_merges)
-    : mask_(n_slots(n_merges) - 1),
-      shift_(64 - std::countr_zero(mask_ + 1)),
-      slots_(mask_ + 1) {
+    : mask_(n_slots(n_merges) - 1), shift_(64 - std::countr_zero(mask_ + 1)), slots_(mask_ + 1) {
   merged_.reserve(n_merges);
+  sweepable_.reserve(n_merges);
 }
 
 Status MergeTable::add(TokenId left, TokenId right, TokenId merged) {
@@ -107,7 +120,7 @@ Status MergeTable::add(TokenId left, TokenId right, TokenId merged) {
   }
   used_[static_cast<size_t>(value(left))] = true;
   used_[static_cast<size_t>(value(right))] = true;
-  monotone_ = monotone_ && !used_[static_cast<size_t>(value(merged))];
+  sweepable_.push_back(!used_[static_cast<size_t>(value(merged))]);
   return {};
 }
 

@@ -3,6 +3,7 @@
 // Both own everything they hold.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <limits>
 #include <string>
@@ -28,6 +29,8 @@ class TokenTable {
   // Adds what was appended to the arena since the last call, as token `id`. A token without bytes
   // is not indexed. Fails when the vocabulary is made to collide.
   Status add(TokenId id);
+  // Ends the adding; before it, find() may miss tokens.
+  Status finish();
 
   TokenId find(std::string_view bytes) const { return find(bytes, hash_bytes(bytes)); }
   TokenId find(std::string_view bytes, uint64_t hash) const {
@@ -36,24 +39,48 @@ class TokenTable {
     }
     return probe(bytes, hash);
   }
-  // Asks the processor for the line that find() will read.
+  // find(bytes) == id, without a search.
+  bool is(TokenId id, std::string_view bytes) const {
+    const auto index = static_cast<size_t>(value(id));
+    return index < by_id_.size() && !bytes.empty() && bytes_of(by_id_[index]) == bytes;
+  }
+  // Asks the processor for the slot that find() will read, and then for that slot's bytes.
   void prefetch(uint64_t hash) const { __builtin_prefetch(&slots_[hash & mask_]); }
+  void prefetch_bytes(uint64_t hash) const {
+    __builtin_prefetch(arena_.data() + slots_[hash & mask_].span.begin);
+  }
 
  private:
-  struct Slot {
-    uint32_t tag = 0;  // upper half of the hash
-    int32_t id = -1;
+  struct Span {  // in arena_
     uint32_t begin = 0;
     uint32_t n_bytes = 0;
   };
+  struct Slot {
+    uint32_t tag = 0;  // upper half of the hash
+    int32_t id = -1;
+    Span span;
+  };
 
+  // Additions wait in a small group, so that their slots are on the way to the processor meanwhile.
+  struct Pending {
+    TokenId id = kNoToken;
+    Span span;
+    uint64_t hash = 0;
+  };
+  static constexpr size_t kGroup = 32;
+
+  Status insert(const Pending& pending);
+  std::string_view bytes_of(Span span) const { return {arena_.data() + span.begin, span.n_bytes}; }
   TokenId probe(std::string_view bytes, uint64_t hash) const;
 
   std::string arena_;
   size_t added_bytes_ = 0;
+  std::array<Pending, kGroup> pending_;
+  size_t n_pending_ = 0;
   size_t longest_ = 0;
   uint64_t mask_;
   std::vector<Slot> slots_;
+  std::vector<Span> by_id_;  // empty where the id is not indexed
 };
 
 inline constexpr uint32_t kNoRank = std::numeric_limits<uint32_t>::max();
@@ -84,9 +111,10 @@ class MergeTable {
     __builtin_prefetch(&slots_[start(key_of(left, right))]);
   }
 
-  // True when no merge uses a token that a later merge makes. Then merging never creates a pair of
-  // a lower rank than the one just merged, and all pairs of one rank can be merged in one sweep.
-  bool is_monotone() const { return monotone_; }
+  // True when no merge of a lower rank uses the token that this one makes, so that doing it never
+  // creates a pair that would have to be merged before the next pair of this rank. Merges that
+  // were learnt in order all have it; lists made from a ranking of tokens (tiktoken's) do not.
+  bool sweepable(uint32_t rank) const { return sweepable_[rank]; }
 
  private:
   struct Slot {
@@ -99,15 +127,19 @@ class MergeTable {
   static uint64_t key_of(TokenId left, TokenId right) {
     return (uint64_t{static_cast<uint32_t>(left)} << 32) | static_cast<uint32_t>(right);
   }
-  // Fibonacci hashing: the top bits of the product depend on every bit of the key.
-  uint64_t start(uint64_t key) const { return (key * 0x9E3779B97F4A7C15ULL) >> shift_; }
+  // Two rounds of multiplication: with one, ids that count up side by side fall on each other.
+  uint64_t start(uint64_t key) const {
+    key *= 0x9E3779B97F4A7C15ULL;
+    key ^= key >> 32;
+    return (key * 0xD6E8FEB86659FD93ULL) >> shift_;
+  }
 
   uint64_t mask_;
   int shift_;
-  bool monotone_ = true;
   std::vector<Slot> slots_;
   std::vector<TokenId> merged_;
-  std::vector<bool> used_;  // by id: a merge used the token already
+  std::vector<bool> sweepable_;  // by rank
+  std::vector<bool> used_;       // by id: a merge used the token already
 };
 
 }  // namespace quern

@@ -117,10 +117,7 @@ constexpr PreTokenizer kTable[] = {
     {.name = "minicpm5", .canonical = "minicpm5", .split = split_minicpm5, .ignore_merges = true},
 
     {.name = "qwen2", .canonical = "qwen2", .split = split_qwen2, .clean_spaces = false},
-    {.name = "deepseek-r1-qwen",
-     .canonical = "qwen2",
-     .split = split_qwen2,
-     .clean_spaces = false},
+    {.name = "deepseek-r1-qwen", .canonical = "qwen2", .split = split_qwen2, .clean_spaces = false},
     {.name = "kormo", .canonical = "qwen2", .split = split_qwen2, .clean_spaces = false},
     {.name = "f2llmv2", .canonical = "qwen2", .split = split_qwen2, .clean_spaces = false},
     {.name = "megrez", .canonical = "qwen2", .split = split_qwen2},
@@ -182,7 +179,10 @@ constexpr PreTokenizer kTable[] = {
      .canonical = "hunyuan-dense",
      .split = split_deepseek3,
      .clean_spaces = false},
-    {.name = "joyai-llm", .canonical = "joyai-llm", .split = split_deepseek3, .clean_spaces = false},
+    {.name = "joyai-llm",
+     .canonical = "joyai-llm",
+     .split = split_deepseek3,
+     .clean_spaces = false},
     {.name = "hy_v4", .canonical = "hy_v4", .split = split_deepseek3, .clean_spaces = false},
     {.name = "spark2_5", .canonical = "spark2_5", .split = split_spark, .clean_spaces = false},
     {.name = "afmoe", .canonical = "afmoe", .split = split_afmoe, .clean_spaces = false},
@@ -251,8 +251,9 @@ class PieceCollector final : public PieceSink {
 Result<const PreTokenizer*> resolve_pre(std::string_view name_from_file, bool allow_unknown,
                                         const Log& log) {
   if (name_from_file.empty()) {
-    log.warn("the file names no pre-tokenizer (tokenizer.ggml.pre); using 'default', which may "
-             "split text in other places than the model learned");
+    log.warn(
+        "the file names no pre-tokenizer (tokenizer.ggml.pre); using 'default', which may "
+        "split text in other places than the model learned");
     return find("default");
   }
   if (const PreTokenizer* const entry = find(name_from_file); entry != nullptr) {

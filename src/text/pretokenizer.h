@@ -64,7 +64,7 @@ struct PreTokenizer {
   bool no_bos = false;         // the kind has no BOS even where the general default names one
   // false: tokens are plain UTF-8 with <0xXX> for bytes (SentencePiece's way), not mapped bytes.
   bool byte_level = true;
-  bool escape_spaces = false;  // ' ' becomes U+2581 before the split, and back when decoding
+  bool escape_spaces = false;   // ' ' becomes U+2581 before the split, and back when decoding
   bool whole_newlines = false;  // a run of newlines that is a token is that token
 };
 

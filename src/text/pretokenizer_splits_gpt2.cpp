@@ -44,11 +44,11 @@ struct NonSpaceMatcher {
 // <sentinel:[0-9]+>
 struct SentinelMatcher {
   static const char* match(const char* at, const char* end) {
-    constexpr std::string_view kOpen = "<sentinel:";
-    if (!std::string_view(at, end).starts_with(kOpen)) {
+    constexpr std::string_view open = "<sentinel:";
+    if (!std::string_view(at, end).starts_with(open)) {
       return nullptr;
     }
-    const char* const digits = at + kOpen.size();
+    const char* const digits = at + open.size();
     const char* const after = std::find_if_not(digits, end, AsciiTripleMatcher::is_digit);
     return after > digits && after < end && *after == '>' ? after + 1 : nullptr;
   }
@@ -57,11 +57,11 @@ struct SentinelMatcher {
 // (IMGIMG)((A|B|C|D|E|F|G|H|I){1,4})Z
 struct ImageMatcher {
   static const char* match(const char* at, const char* end) {
-    constexpr std::string_view kOpen = "IMGIMG";
-    if (!std::string_view(at, end).starts_with(kOpen)) {
+    constexpr std::string_view open = "IMGIMG";
+    if (!std::string_view(at, end).starts_with(open)) {
       return nullptr;
     }
-    const char* const letters = at + kOpen.size();
+    const char* const letters = at + open.size();
     const char* after = letters;
     while (after < end && after - letters < 4 && *after >= 'A' && *after <= 'I') {
       ++after;

@@ -8,9 +8,8 @@ namespace quern::pre {
 namespace {
 
 constexpr WordRules kLlama3 = {.contraction = Contraction::any_case, .number = Number::up_to_three};
-constexpr WordRules kJais2 = {.contraction = Contraction::any_case,
-                              .number = Number::up_to_three,
-                              .spaces = Spaces::cascade};
+constexpr WordRules kJais2 = {
+    .contraction = Contraction::any_case, .number = Number::up_to_three, .spaces = Spaces::cascade};
 constexpr WordRules kQwen2 = {.contraction = Contraction::any_case};
 constexpr WordRules kQwen35 = {.contraction = Contraction::any_case,
                                .word = Word::prefixed_marks,

@@ -11,12 +11,10 @@ constexpr WordRules kGpt4o = {.suffix = Contraction::any_case,
                               .number = Number::up_to_three,
                               .tail = Tail::newlines_slashes};
 constexpr WordRules kTekken = {.word = Word::cased, .tail = Tail::newlines_slashes};
-constexpr WordRules kKimiK2 = {.suffix = Contraction::any_case,
-                               .word = Word::cased_not_han,
-                               .number = Number::up_to_three};
-constexpr WordRules kYoutu = {.suffix = Contraction::any_case,
-                              .word = Word::cased,
-                              .tail = Tail::newlines_slashes};
+constexpr WordRules kKimiK2 = {
+    .suffix = Contraction::any_case, .word = Word::cased_not_han, .number = Number::up_to_three};
+constexpr WordRules kYoutu = {
+    .suffix = Contraction::any_case, .word = Word::cased, .tail = Tail::newlines_slashes};
 
 struct YoutuMatcher {
   static const char* match(const char* at, const char* end) {

@@ -171,6 +171,22 @@ struct RightGroups {
     return run;
   }
 
+  // Cuts before each group of a run, and after the last; returns the run's end.
+  template <typename CutAt>
+  static const char* cut_run(const char* at, const Run& run, CutAt&& cut_at) {
+    constexpr bool first_may_be_short = grouping != Grouping::boundaries;
+    for (size_t left = run.n_digits; at < run.end; --left) {
+      if (left % 3 == 0 || (first_may_be_short && left == run.n_digits)) {
+        cut_at(at);
+      }
+      at += decode_char(at, run.end).n_bytes;
+    }
+    if (first_may_be_short) {
+      cut_at(at);
+    }
+    return at;
+  }
+
   template <typename Next>
   static void cut(Stretch text, Next&& next) {
     const char* rest = text.begin;
@@ -186,17 +202,7 @@ struct RightGroups {
         at += decode_char(at, text.end).n_bytes;
         continue;
       }
-      for (size_t left = run.n_digits; at < run.end; --left) {
-        const bool start_of_match =
-            left % 3 == 0 || (left == run.n_digits && grouping != Grouping::boundaries);
-        if (run.grouped && start_of_match) {
-          cut_at(at);
-        }
-        at += decode_char(at, run.end).n_bytes;
-      }
-      if (run.grouped && grouping != Grouping::boundaries) {
-        cut_at(at);
-      }
+      at = run.grouped ? cut_run(at, run, cut_at) : run.end;
     }
     cut_at(text.end);
   }
@@ -224,12 +230,12 @@ struct Chain<First, Rest...> {
 // The SplitFunction of a chain.
 template <typename... Stages>
 void split(std::string_view text, PieceSink& sink) {
-  if (text.empty()) {
+  if (text.empty() || text.data() == nullptr) {
     return;
   }
-  Chain<Stages...>::cut(
-      Stretch{text.data(), text.data() + text.size()},
-      [&](Stretch piece) { sink.push(static_cast<size_t>(piece.end - text.data())); });
+  Chain<Stages...>::cut(Stretch{text.data(), text.data() + text.size()}, [&](Stretch piece) {
+    sink.push(static_cast<size_t>(piece.end - text.data()));
+  });
 }
 
 }  // namespace quern::pre

@@ -192,7 +192,7 @@ inline const char* match_symbol_led(const char* end, const Classified& c) {
       is_ascii_letter(*c.next)) {
     return std::find_if_not(c.next, end, is_ascii_letter);
   }
-  return match_prefixed<kLetter | kMark, kNewline | kLetter | kPunct | kSymbol>(end, c);
+  return match_prefixed < kLetter | kMark, kNewline | kLetter | kPunct | kSymbol > (end, c);
 }
 
 // One letter and all that a chain adds: letters, marks, and single spaces before letters.
@@ -214,12 +214,21 @@ inline const char* match_chained(const char* at, const char* end, const Classifi
   return at;
 }
 
+// ` ?\p{L}+`
+inline const char* match_spaced(const char* at, const char* end, const Classified& c) {
+  if ((c.classes & kLetter) != 0) {
+    return class_run_end(c.next, end, kLetter);
+  }
+  const char* const word = *at == ' ' ? class_run_end(c.next, end, kLetter) : c.next;
+  return word == c.next ? nullptr : word;
+}
+
 template <WordRules rules>
 const char* match_letters(const char* at, const char* end, const Classified& c) {
   if constexpr (rules.word == Word::prefixed) {
-    return match_prefixed<kLetter, kNewline | kLetter | kNumber>(end, c);
+    return match_prefixed < kLetter, kNewline | kLetter | kNumber > (end, c);
   } else if constexpr (rules.word == Word::prefixed_marks) {
-    return match_prefixed<kLetter | kMark, kNewline | kLetter | kNumber>(end, c);
+    return match_prefixed < kLetter | kMark, kNewline | kLetter | kNumber > (end, c);
   } else if constexpr (rules.word == Word::cased) {
     return match_cased<rules, false>(at, end, c);
   } else if constexpr (rules.word == Word::cased_not_han) {
@@ -232,11 +241,7 @@ const char* match_letters(const char* at, const char* end, const Classified& c) 
   } else if constexpr (rules.word == Word::chained) {
     return match_chained(at, end, c);
   } else {
-    if ((c.classes & kLetter) != 0) {
-      return class_run_end(c.next, end, kLetter);
-    }
-    const char* const word = *at == ' ' ? class_run_end(c.next, end, kLetter) : c.next;
-    return word == c.next ? nullptr : word;
+    return match_spaced(at, end, c);
   }
 }
 

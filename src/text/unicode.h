@@ -84,7 +84,13 @@ inline CharClass char_class(uint32_t code_point) {
 // one as kReplacement.
 inline Char decode_char(const char* at, const char* end) {
   const auto lead = static_cast<unsigned char>(*at);
-  return lead < 128 ? Char{lead, 1} : detail::decode_beyond_ascii(at, end);
+  if (lead < 128) {
+    return {lead, 1};
+  }
+  if (lead >= 0xC2 && lead < 0xE0 && end - at > 1 && (at[1] & 0xC0) == 0x80) {
+    return {((lead & 0x1FU) << 6) | (static_cast<unsigned char>(at[1]) & 0x3FU), 2};
+  }
+  return detail::decode_beyond_ascii(at, end);
 }
 
 // Appends the UTF-8 form of a code point below 0x110000.

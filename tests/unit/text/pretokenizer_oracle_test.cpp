@@ -168,19 +168,42 @@ std::vector<Published> published() {
 // Characters that the expressions tell apart, several of each class. U+180E stays out: PCRE2 alone
 // takes it for a space.
 std::vector<std::string> alphabet() {
-  return {"a",  "b",  "z",  "A",  "Z",  "S",  "s",  "t",  "T",  "re", "LL", "l",  "d",  "'",  "'",
-          "'s", "'ll", "'RE", "'ſ", "0", "1",  "9",  "12", "123", " ", " ",  " ",  "  ", "    ", "\n",
-          "\r", "\r\n", "\t", "\v", "/",  "!",  ".",  ",",  "(",  ")",  "|",  "_",  "-",  "$",  "+",
-          "`",  "~",  "<",  "é",  "É",  "ß",  "ſ",  "ǅ",  "ʰ",  "ª",  "Ж",  "ж",  "中", "文", "々",
-          "〇", "⺀", "あ", "ア", "ー", "한", "국", "ㄱ", "ㄅ", "ไ", "ท", "ກ", "ក", "က", "अ",
-          "ि",  "\u0301", "\u0300", "\u20DD", "ــ", "ع", "٣", "½",  "²",  "Ⅷ", "〡", "😀", "👍🏽",
-          "\u200D", "\u200B", "\u00A0", "\u3000", "\u2028", "\u0085", "，", "。", "、", "！", "“", "”",
-          "…",  "—",  "۔",  "।",  "،",  "‿",  "Ａ", "ｱ", "﹏", "⼀", "\x01", "\x7F", "𐐀", "𝒳",
-          "IMGIMGABZ", "<sentinel:12>", "\uFFFD"};
+  return {"a",      "b",      "z",         "A",
+          "Z",      "S",      "s",         "t",
+          "T",      "re",     "LL",        "l",
+          "d",      "'",      "'",         "'s",
+          "'ll",    "'RE",    "'ſ",        "0",
+          "1",      "9",      "12",        "123",
+          " ",      " ",      " ",         "  ",
+          "    ",   "\n",     "\r",        "\r\n",
+          "\t",     "\v",     "/",         "!",
+          ".",      ",",      "(",         ")",
+          "|",      "_",      "-",         "$",
+          "+",      "`",      "~",         "<",
+          "é",      "É",      "ß",         "ſ",
+          "ǅ",      "ʰ",      "ª",         "Ж",
+          "ж",      "中",     "文",        "々",
+          "〇",     "⺀",     "あ",        "ア",
+          "ー",     "한",     "국",        "ㄱ",
+          "ㄅ",     "ไ",      "ท",         "ກ",
+          "ក",      "က",      "अ",         "ि",
+          "\u0301", "\u0300", "\u20DD",    "ــ",
+          "ع",      "٣",      "½",         "²",
+          "Ⅷ",      "〡",     "😀",        "👍🏽",
+          "\u200D", "\u200B", "\u00A0",    "\u3000",
+          "\u2028", "\u0085", "，",        "。",
+          "、",     "！",     "“",         "”",
+          "…",      "—",      "۔",         "।",
+          "،",      "‿",      "Ａ",        "ｱ",
+          "﹏",     "⼀",     "\x01",      "\x7F",
+          "𐐀",      "𝒳",      "IMGIMGABZ", "<sentinel:12>",
+          "\uFFFD"};
 }
 
 std::string random_text(std::mt19937& random, const std::vector<std::string>& letters) {
-  const auto pick = [&](size_t n) { return std::uniform_int_distribution<size_t>(0, n - 1)(random); };
+  const auto pick = [&](size_t n) {
+    return std::uniform_int_distribution<size_t>(0, n - 1)(random);
+  };
   // A few letters per text, so that runs and repeated meetings of the same classes are common.
   std::vector<std::string> few;
   for (size_t i = 0, n = 2 + pick(10); i < n; ++i) {
@@ -254,11 +277,16 @@ TEST(Unicode, ClassesAgreeWithPcre2) {
     CharClass classes;
     const char* pattern;
   };
-  const Named named[] = {{kUpper, R"([\p{Lu}\p{Lt}])"}, {kLower, R"(\p{Ll})"},
-                         {kOtherLetter, R"([\p{Lm}\p{Lo}])"}, {kMark, R"(\p{M})"},
-                         {kDecimal, R"(\p{Nd})"}, {kOtherNumber, R"([\p{Nl}\p{No}])"},
-                         {kPunct, R"(\p{P})"}, {kSymbol, R"(\p{S})"},
-                         {kConnector, R"(\p{Pc})"}, {kSpace, R"(\s)"}};
+  const Named named[] = {{kUpper, R"([\p{Lu}\p{Lt}])"},
+                         {kLower, R"(\p{Ll})"},
+                         {kOtherLetter, R"([\p{Lm}\p{Lo}])"},
+                         {kMark, R"(\p{M})"},
+                         {kDecimal, R"(\p{Nd})"},
+                         {kOtherNumber, R"([\p{Nl}\p{No}])"},
+                         {kPunct, R"(\p{P})"},
+                         {kSymbol, R"(\p{S})"},
+                         {kConnector, R"(\p{Pc})"},
+                         {kSpace, R"(\s)"}};
   std::vector<uint32_t> points;
   const Regex unassigned(R"([\p{Cn}\x{180E}])");
   for (uint32_t c = 0; c < 0x32400; ++c) {
@@ -288,7 +316,8 @@ TEST(Unicode, ClassesAgreeWithPcre2) {
     mark(Regex(entry.pattern), in, true);
     for (const uint32_t c : points) {
       if (known[c]) {
-        ASSERT_EQ((char_class(c) & entry.classes) != 0, in[c]) << entry.pattern << " U+" << std::hex << c;
+        ASSERT_EQ((char_class(c) & entry.classes) != 0, in[c])
+            << entry.pattern << " U+" << std::hex << c;
       }
     }
   }
