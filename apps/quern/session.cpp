@@ -2,8 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <map>
-
 #include "base/log.h"
 #include "host.h"
 #include "progress.h"
@@ -13,10 +11,11 @@ namespace {
 
 constexpr int kMaxThreads = 1024;
 
-const std::map<std::string, KvDType>& kv_types() {
-  static const std::map<std::string, KvDType> types = {
-      {"f16", KvDType::f16}, {"f32", KvDType::f32}, {"q8_0", KvDType::q8_0}};
-  return types;
+KvDType kv_dtype(const std::string& type) {
+  if (type == "f32") {
+    return KvDType::f32;
+  }
+  return type == "q8_0" ? KvDType::q8_0 : KvDType::f16;
 }
 
 }  // namespace
@@ -29,11 +28,10 @@ void add_model_flags(CLI::App& command, ModelFlags& flags) {
       ->type_name("N")
       ->check(CLI::Range(1, kMaxThreads));
   command
-      .add_option("--kv-type", flags.kv_dtype,
+      .add_option("--kv-type", flags.kv_type,
                   "How keys and values are kept: f16, f32 or q8_0 (default: f16)")
       ->type_name("TYPE")
-      ->transform(CLI::Transformer(kv_types()))
-      ->check(CLI::IsMember(kv_types()));
+      ->check(CLI::IsMember({"f16", "f32", "q8_0"}));
   command.add_option("--models", flags.folders, "A further folder to look for models in")
       ->type_name("DIR")
       ->allow_extra_args(false);
@@ -65,7 +63,7 @@ Result<Session> open_session(const ModelFlags& flags, const SessionNeeds& needs)
                     trained, needs.n_ctx));
   }
   QUERN_ASSIGN(session.engine, Engine::create(*session.model, {.max_context = needs.n_ctx,
-                                                               .kv_dtype = flags.kv_dtype,
+                                                               .kv_dtype = flags.kv_type,
                                                                .max_seqs = 1}));
   return session;
 }

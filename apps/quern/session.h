@@ -21,7 +21,7 @@ struct ModelFlags {
   std::string model;
   std::vector<std::string> folders;
   uint32_t n_threads = 0;
-  KvDType kv_dtype = KvDType::f16;
+  std::string kv_type = "f16";
 };
 
 // MODEL, --threads, --kv-type and --models; `flags` must live as long as the command.

@@ -1,0 +1,384 @@
+"""Drives the built program as scripts and people do: exit codes, streams, numbers, the conversation.
+
+usage: cli_test.py QUERN [unittest arguments]. Models: golden/stories260k, and the same with a chat template added.
+"""
+import array
+import json
+import math
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import unittest
+
+import gguf_edit
+from terminal import Terminal
+
+GOLDEN = pathlib.Path(os.environ.get("QUERN_GOLDEN", "../shared/golden"))
+STORIES = GOLDEN / "stories260k" / "stories260K.gguf"
+VOCAB_SIZE = 512
+TEMPLATE = ("{{ bos_token }}{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}"
+            "{% if add_generation_prompt %}assistant: {% endif %}")
+QUERN = ""
+SCRATCH = None
+
+
+def environment():
+    env = dict(os.environ, HOME=str(SCRATCH), TERM="xterm", LANG="C.UTF-8")
+    for name in ("QUERN_MODELS", "QUERN_ISA", "NO_COLOR"):
+        env.pop(name, None)
+    return env
+
+
+def start(*words, **how):
+    return subprocess.Popen([QUERN, *map(str, words)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                            stderr=subprocess.PIPE, env=environment(), **how)
+
+
+def quern(*words, stdin=b""):
+    return subprocess.run([QUERN, *map(str, words)], input=stdin, capture_output=True, timeout=300, check=False,
+                          env=environment())
+
+
+def reference():
+    return json.loads((GOLDEN / "stories260k" / "reference.json").read_text())
+
+
+def chat_model():
+    path = SCRATCH / "stories-chat.gguf"
+    if not path.exists():
+        path.write_bytes(gguf_edit.with_text(STORIES.read_bytes(), "tokenizer.chat_template", TEMPLATE))
+    return path
+
+
+class Case(unittest.TestCase):
+    def assert_refused(self, done, code, *words):
+        """One clear line on stderr, nothing on stdout."""
+        error = done.stderr.decode()
+        self.assertEqual(done.returncode, code, error)
+        self.assertEqual(done.stdout, b"")
+        self.assertRegex(error, r"\Aquern: \[[a-z]+\] [^\n]+\n\Z")
+        for word in words:
+            self.assertIn(word, error)
+
+
+class Run(Case):
+    def test_greedy_answer_is_the_reference(self):
+        for case in reference()[:2]:
+            sure = next((i for i, m in enumerate(case["greedy_margin"]) if m < 0.05), len(case["greedy"]))
+            ids = case["tokens"][1:] + case["greedy"][:sure]  # without BOS
+            done = quern("run", STORIES, case["prompt"], "--raw", "--temp", 0, "--max-tokens", sure)
+            whole = quern("detokenize", STORIES, *ids).stdout
+            self.assertEqual(case["prompt"].encode() + done.stdout, whole)
+            self.assertEqual((done.returncode, done.stderr), (0, b""))
+
+    def test_a_model_without_template_says_so_and_answers_raw(self):
+        raw = quern("run", STORIES, "The dog", "--raw", "--temp", 0, "--max-tokens", 8)
+        plain = quern("run", STORIES, "The dog", "--temp", 0, "--max-tokens", 8)
+        self.assertEqual(raw.stdout, plain.stdout)
+        self.assertIn(b"no chat template", plain.stderr)
+        self.assertEqual(len(plain.stderr.splitlines()), 1)
+
+    def test_the_chat_template_is_applied(self):
+        messages = [{"role": "system", "content": "Be kind."}, {"role": "user", "content": "Lily"}]
+        prompt = json.dumps({"messages": messages, "add_generation_prompt": True, "variables": {"bos_token": ""}})
+        rendered = quern("template", chat_model(), stdin=prompt.encode()).stdout
+        self.assertEqual(rendered, b"system: Be kind.\nuser: Lily\nassistant: ")
+        chat = quern("run", chat_model(), "Lily", "--system", "Be kind.", "--temp", 0, "--max-tokens", 12)
+        raw = quern("run", chat_model(), "--raw", "--temp", 0, "--max-tokens", 12, stdin=rendered)
+        self.assertEqual(chat.stdout, raw.stdout)
+        self.assertTrue(chat.stdout)
+
+    def test_stats_are_one_json_line(self):
+        done = quern("run", STORIES, "Once upon a time", "--raw", "--max-tokens", 8, "--stats")
+        self.assertEqual(len(done.stderr.splitlines()), 1)
+        stats = json.loads(done.stderr)
+        self.assertEqual(list(stats), ["prompt_tokens", "cached_tokens", "completion_tokens", "load_ms", "ttft_ms",
+                                       "prefill_tokens_per_s", "decode_tokens_per_s", "peak_rss_bytes",
+                                       "finish_reason", "seed"])
+        self.assertEqual((stats["prompt_tokens"], stats["cached_tokens"]), (5, 0))
+        self.assertEqual((stats["completion_tokens"], stats["finish_reason"]), (8, "length"))
+        for key in ("load_ms", "ttft_ms", "prefill_tokens_per_s", "decode_tokens_per_s", "peak_rss_bytes"):
+            self.assertGreater(stats[key], 0, key)
+
+    def test_a_drawn_seed_is_reported_and_repeats_the_answer(self):
+        command = ("run", STORIES, "Once", "--raw", "--max-tokens", 40, "--stats")
+        first = quern(*command)
+        seed = json.loads(first.stderr)["seed"]
+        again = quern(*command, "--seed", seed)
+        other = quern(*command, "--seed", seed + 1)
+        self.assertEqual(first.stdout, again.stdout)
+        self.assertNotEqual(first.stdout, other.stdout)
+
+    def test_threads_do_not_change_a_byte(self):
+        command = ("run", STORIES, "One day", "--raw", "--seed", 7, "--max-tokens", 64)
+        self.assertEqual(quern(*command, "--threads", 1).stdout, quern(*command, "--threads", 2).stdout)
+
+    def test_the_prompt_may_come_from_stdin(self):
+        for model, extra in ((STORIES, ["--raw"]), (chat_model(), [])):
+            how = ("--temp", 0, "--max-tokens", 8, *extra)
+            typed = quern("run", model, "The dog", *how)
+            piped = quern("run", model, *how, stdin=b"The dog" if extra else b"The dog\n")
+            self.assertEqual(typed.stdout, piped.stdout)
+
+    def test_a_stop_text_ends_the_answer_before_it(self):
+        command = ("run", STORIES, "Once upon a time", "--raw", "--temp", 0, "--max-tokens", 40, "--stats")
+        whole = quern(*command).stdout.decode()
+        done = quern(*command, "--stop", "never there", "--stop", "little girl")
+        self.assertEqual(done.stdout.decode(), whole[:whole.index("little girl")])
+        self.assertEqual(json.loads(done.stderr)["finish_reason"], "stop")
+
+    def test_the_end_token_ends_unless_ignored(self):
+        command = ("run", STORIES, "The end.", "--raw", "--temp", 0.8, "--seed", 3, "--stats", "--max-tokens", 400)
+        self.assertEqual(json.loads(quern(*command, "--ignore-eos").stderr)["finish_reason"], "length")
+
+    def test_no_token_may_be_asked_for(self):
+        done = quern("run", STORIES, "The dog", "--raw", "--max-tokens", 0, "--stats")
+        self.assertEqual((done.returncode, done.stdout), (0, b""))
+        self.assertEqual(json.loads(done.stderr)["completion_tokens"], 0)
+
+    def test_what_is_wrong_is_told_in_one_line(self):
+        text = SCRATCH / "notes.gguf"
+        text.write_text("no model")
+        self.assert_refused(quern("run", STORIES, ""), 1, "prompt is empty")
+        self.assert_refused(quern("run", STORIES), 1, "prompt is empty")
+        self.assert_refused(quern("run", "no-such-model", "Hi"), 1, "no-such-model", "expected")
+        self.assert_refused(quern("run", text, "Hi"), 1, "GGUF")
+        self.assert_refused(quern("run", STORIES, "One day " * 100, "--raw", "--ctx", 64), 1, "64", "--ctx")
+        self.assert_refused(quern("run", STORIES, "Hi", "--system", "Be kind."), 1, "template")
+
+    def test_wrong_usage_exits_with_2(self):
+        for flags in (["--temp", "-1"], ["--temp", "nan"], ["--temp", "warm"], ["--top-p", "2"], ["--min-p", "-0.1"],
+                      ["--repeat-penalty", "0"], ["--seed", "x"], ["--threads", "0"], ["--kv-type", "q4"],
+                      ["--ctx", "0"], ["--max-tokens", "-1"], ["--no-such-flag"], ["--raw", "--system", "x"]):
+            with self.subTest(flags=flags):
+                self.assert_refused(quern("run", STORIES, "Hi", *flags), 2)
+        self.assert_refused(quern("run"), 2)
+
+    def test_kv_types_are_taken(self):
+        for kv_type in ("f16", "f32", "q8_0"):
+            done = quern("run", STORIES, "Once upon a time", "--raw", "--temp", 0, "--max-tokens", 4, "--kv-type", kv_type)
+            self.assertEqual((done.returncode, done.stdout), (0, b", there was"), kv_type)
+
+    def endless(self):
+        return start("run", STORIES, "Once", "--raw", "--ignore-eos", "--ctx", 20000)
+
+    def test_an_interrupt_ends_the_answer_with_130(self):
+        with self.endless() as process:
+            process.stdout.read(1)
+            process.send_signal(signal.SIGINT)
+            process.communicate(timeout=60)
+            self.assertEqual(process.returncode, 130)
+
+    def test_a_reader_that_leaves_is_no_error(self):
+        with self.endless() as process:
+            process.stdout.read(1)
+            process.stdout.close()
+            error = process.stderr.read()
+            self.assertEqual(process.wait(timeout=60), 0)
+            self.assertEqual(len(error.splitlines()), 1, error)  # that the context is a long one
+
+    def test_an_output_that_is_full_exits_with_3(self):
+        with open("/dev/full", "wb") as full:
+            done = subprocess.run([QUERN, "run", str(STORIES), "Once", "--raw", "--max-tokens", "4"], stdout=full,
+                                  stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment(), check=False)
+        self.assertEqual(done.returncode, 3)
+        self.assertIn(b"quern: [output]", done.stderr)
+
+
+def rows(path):
+    values = array.array("f")
+    values.frombytes(path.read_bytes())
+    return [values[i:i + VOCAB_SIZE] for i in range(0, len(values), VOCAB_SIZE)]
+
+
+def logits_of(tokens):
+    out = SCRATCH / "logits.f32"
+    done = quern("logits", STORIES, "--tokens", ",".join(map(str, tokens)), "--out", out, "--kv-type", "f32")
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b""), done.stderr
+    return rows(out)
+
+
+class Logits(Case):
+    def test_the_last_row_is_the_reference(self):
+        for case in reference():
+            result = logits_of(case["tokens"])
+            self.assertEqual(len(result), len(case["tokens"]))
+            for token, logit in case["last_top20"]:
+                self.assertAlmostEqual(result[-1][token], logit, delta=2e-3)
+
+    def test_each_row_knows_only_what_comes_before(self):
+        tokens = reference()[0]["tokens"]
+        self.assertEqual(logits_of(tokens)[1], logits_of(tokens[:2])[-1])
+
+    def test_what_is_wrong_is_told(self):
+        out = SCRATCH / "refused.f32"
+        for tokens in ("", "1,", "1,x", "1;2", "99999999999"):
+            with self.subTest(tokens=tokens):
+                self.assert_refused(quern("logits", STORIES, f"--tokens={tokens}", "--out", out), 2)
+        self.assert_refused(quern("logits", STORIES, "--tokens", VOCAB_SIZE, "--out", out), 1, str(VOCAB_SIZE))
+        self.assert_refused(quern("logits", STORIES, "--tokens=-1", "--out", out), 1)
+        self.assert_refused(quern("logits", STORIES, "--tokens", 1, "--out", "/no/such/folder/x"), 3)
+        self.assert_refused(quern("logits", STORIES, "--tokens", 1, "--out", "/dev/full"), 3)
+
+
+class Perplexity(Case):
+    TEXT = "Once upon a time, there was a little girl named Lily. She loved to play outside in the park. " * 3
+
+    def nlls(self, n_ctx, n_chunks):
+        """The definition, from the logits of each window: ln of the probability of what comes next."""
+        tokens = [1] + json.loads(quern("tokenize", STORIES, self.TEXT).stdout)
+        result = []
+        for begin in range(0, n_chunks * n_ctx, n_ctx):
+            window = [1] + tokens[begin + 1:begin + n_ctx]
+            logits = logits_of(window)
+            for at in range(n_ctx // 2, n_ctx - 1):
+                total = math.log(math.fsum(math.exp(x) for x in logits[at]))
+                result.append(total - logits[at][window[at + 1]])
+        return result
+
+    def test_it_is_what_the_definition_says(self):
+        path = SCRATCH / "story.txt"
+        path.write_text(self.TEXT)
+        for n_ctx in (16, 17):
+            result = json.loads(quern("perplexity", STORIES, path, "--ctx", n_ctx, "--chunks", 3, "--json",
+                                      "--kv-type", "f32").stdout)
+            nlls = self.nlls(n_ctx, 3)
+            mean = math.fsum(nlls) / len(nlls)
+            variance = math.fsum((x - mean) ** 2 for x in nlls) / len(nlls) / (len(nlls) - 1)
+            self.assertEqual(list(result), ["perplexity", "stderr", "n_tokens", "ctx", "chunks"])
+            self.assertEqual((result["n_tokens"], result["ctx"], result["chunks"]), (len(nlls), n_ctx, 3))
+            self.assertAlmostEqual(result["perplexity"] / math.exp(mean), 1, delta=1e-5)
+            self.assertAlmostEqual(result["stderr"] / (math.sqrt(variance) * math.exp(mean)), 1, delta=1e-4)
+
+    def test_what_is_wrong_is_told(self):
+        path = SCRATCH / "short.txt"
+        path.write_text("Once.")
+        self.assert_refused(quern("perplexity", STORIES, path, "--json"), 1, "512")
+        self.assert_refused(quern("perplexity", STORIES, SCRATCH / "no-such.txt"), 1, "no-such.txt")
+        self.assert_refused(quern("perplexity", STORIES, path, "--ctx", "3"), 2)
+
+
+class Repl(Case):
+    def open(self, *flags, model=None):
+        terminal = Terminal([QUERN, "run", str(model or chat_model()), "--temp", "0", *map(str, flags)], environment())
+        self.addCleanup(terminal.close)
+        terminal.wait_for(">>> ")
+        return terminal
+
+    def say(self, terminal, text):
+        """Types a line; what is shown until the next prompt."""
+        terminal.type(text + "\r")
+        return terminal.wait_for("\n>>> ").replace("\r", "")
+
+    def leave(self, terminal):
+        terminal.type("/bye\r")
+        self.assertEqual(terminal.exit_code(), 0)
+
+    def test_turns_build_on_each_other(self):
+        terminal = self.open("--max-tokens", 8)
+        once = quern("run", chat_model(), "Lily", "--temp", 0, "--max-tokens", 8).stdout.decode()
+        self.assertIn(once.strip(), self.say(terminal, "Lily"))
+        self.say(terminal, "And Tom?")
+        self.assertRegex(self.say(terminal, "/stats"), r"\([1-9][0-9]* from the cache\)[\s\S]*2 turns")
+        self.say(terminal, "/clear")
+        self.assertIn(once.strip(), self.say(terminal, "Lily"))
+        self.leave(terminal)
+
+    def test_commands(self):
+        terminal = self.open("--max-tokens", 4)
+        self.assertIn("/system", self.say(terminal, "/help"))
+        self.assertIn("is 0.5", self.say(terminal, "/set top_p 0.5"))
+        self.assertIn("is 9", self.say(terminal, "/set seed 9"))
+        self.assertIn("instructions are set", self.say(terminal, "/system Be kind."))
+        listed = self.say(terminal, "/set")
+        for name, value in (("top_p", "0.5"), ("seed", "9"), ("system", "Be kind."), ("temperature", "0"),
+                            ("max_tokens", "4"), ("top_k", "40")):
+            self.assertRegex(listed, rf"{name} +{value}\n")
+        self.assertIn("top_p is 7", self.say(terminal, "/set top_p 7"))
+        self.assertRegex(self.say(terminal, "/set"), r"top_p +0.5\n")
+        self.assertIn("as it was at first", self.say(terminal, "/set top-p"))
+        self.assertRegex(self.say(terminal, "/set"), r"top_p +0.9\n")
+        self.assertIn("no setting 'mood'", self.say(terminal, "/set mood good"))
+        self.assertIn("no command '/dance'", self.say(terminal, "/dance"))
+        self.leave(terminal)
+
+    def test_a_fenced_message_keeps_its_lines(self):
+        terminal = self.open("--max-tokens", 8)
+        terminal.type('"""Lily\r')
+        terminal.wait_for("... ")
+        terminal.type("/bye\r")
+        terminal.wait_for("... ")
+        shown = self.say(terminal, 'and Tom"""')
+        expected = quern("run", chat_model(), "Lily\n/bye\nand Tom", "--temp", 0, "--max-tokens", 8).stdout.decode()
+        self.assertIn(expected.strip(), shown)
+        self.leave(terminal)
+
+    def test_an_interrupt_stops_the_answer_not_the_program(self):
+        terminal = self.open("--ignore-eos", "--ctx", 20000)
+        terminal.type("Lily\r")
+        terminal.wait_for("Lily\r\n")
+        terminal.type("\x03")
+        terminal.wait_for("(stopped)")
+        terminal.wait_for(">>> ")
+        terminal.type("half a line\x03")
+        terminal.wait_for("^C")
+        terminal.wait_for(">>> ")
+        self.assertIn("/system", self.say(terminal, "/help"))
+        terminal.type("\x04")
+        self.assertEqual(terminal.exit_code(), 0)
+
+    def test_a_full_context_drops_the_oldest_turns_visibly(self):
+        terminal = self.open("--ctx", 96, "--max-tokens", 16)
+        shown = "".join(self.say(terminal, f"Tell me more about Lily, part {i}") for i in range(6))
+        self.assertRegex(shown, r"\x1b\[90m\(the context of 96 tokens is full: the oldest [^\n]* forgotten\)\x1b\[0m\n")
+        self.assertIn("[request]", self.say(terminal, "One day " * 50))
+        self.assertNotIn("[request]", self.say(terminal, "Lily"))
+        self.leave(terminal)
+
+    def test_history_is_kept_for_the_next_time(self):
+        terminal = self.open("--max-tokens", 2)
+        self.say(terminal, "A line to remember")
+        self.leave(terminal)
+        self.assertIn("remember", (SCRATCH / ".quern" / "history").read_text())
+        terminal = self.open("--max-tokens", 2)
+        terminal.type("\x1b[A\x1b[A")  # before /bye
+        terminal.wait_for("A line to remember")
+        terminal.type("\r")
+        terminal.wait_for("\n>>> ")
+        self.leave(terminal)
+
+    def test_a_model_without_template_talks_raw(self):
+        terminal = self.open("--max-tokens", 8, model=STORIES)
+        self.assertIn(", there was", self.say(terminal, "Once upon a time"))
+        self.assertIn("need a chat template", self.say(terminal, "/system Be kind."))
+        self.leave(terminal)
+
+    def test_answers_cannot_drive_the_terminal(self):
+        # So hot that every token is as likely as any other, those of single bytes among them.
+        words = ["run", str(STORIES), "Once", "--raw", "--temp", "1e6", "--top-k", "0", "--top-p", "1", "--seed", "1",
+                 "--max-tokens", "300"]
+        control = re.compile(rb"[\x00-\x08\x0b-\x1f\x7f]")
+        self.assertRegex(quern(*words).stdout, control)
+        terminal = Terminal([QUERN, *words], environment())
+        self.addCleanup(terminal.close)
+        self.assertEqual(terminal.exit_code(), 0)
+        self.assertNotRegex(terminal.raw.replace(b"\r\n", b""), control)
+
+
+def main():
+    global QUERN, SCRATCH
+    QUERN = str(pathlib.Path(sys.argv.pop(1)).resolve())
+    if not STORIES.exists():
+        print(f"golden: 0 run, 1 skipped (there is no {STORIES})")
+        sys.exit(1 if os.environ.get("QUERN_REQUIRE_GOLDEN") == "1" else 0)
+    with tempfile.TemporaryDirectory() as folder:
+        SCRATCH = pathlib.Path(folder)
+        unittest.main(verbosity=2)
+
+
+if __name__ == "__main__":
+    main()
