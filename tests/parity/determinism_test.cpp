@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <numeric>
 #include <random>
 
 #include "support/matrix.h"
@@ -126,16 +127,16 @@ std::vector<Case> cases() {
   return list;
 }
 
-INSTANTIATE_TEST_SUITE_P(EveryFormat, Determinism, testing::ValuesIn(cases()),
-                         [](const auto& param) {
-                           constexpr const char* kKv[] = {"kv_f16", "kv_f32", "kv_q8_0"};
-                           return std::string(name(param.param.dtype)) + "_" +
-                                  kKv[static_cast<size_t>(param.param.kv)];
-                         });
+std::string case_name(const testing::TestParamInfo<Case>& info) {
+  constexpr const char* kKvNames[] = {"kv_f16", "kv_f32", "kv_q8_0"};
+  return std::string(name(info.param.dtype)) + "_" + kKvNames[static_cast<size_t>(info.param.kv)];
+}
+
+INSTANTIATE_TEST_SUITE_P(EveryFormat, Determinism, testing::ValuesIn(cases()), case_name);
 
 // Single decode steps of several sequences together, deep enough that partitions are dealt to
 // threads.
-TEST(Determinism, DecodingTogetherAtDepthGivesTheBitsOfALoneRun) {
+TEST(DeterminismAtDepth, DecodingTogetherAtDepthGivesTheBitsOfALoneRun) {
   const test::TempDir dir;
   const auto path = dir.path() / "tiny.gguf";
   test::write_tiny_model(path, {.dtype = DType::q4_0, .n_heads = 8, .n_kv_heads = 2});
