@@ -63,7 +63,7 @@ Result<Session> open_session(const ModelFlags& flags, const SessionNeeds& needs)
                     trained, needs.n_ctx));
   }
   QUERN_ASSIGN(session.engine, Engine::create(*session.model, {.max_context = needs.n_ctx,
-                                                               .kv_dtype = flags.kv_type,
+                                                               .kv_dtype = kv_dtype(flags.kv_type),
                                                                .max_seqs = 1}));
   return session;
 }
