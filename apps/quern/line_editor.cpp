@@ -1,6 +1,7 @@
 #include "line_editor.h"
 
 #include <clocale>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <system_error>
@@ -53,6 +54,13 @@ struct LineEditor::Impl {
     of(editor).interrupted = true;
     return CC_EOF;  // ends the reading of this line
   }
+  // Ctrl-Z: back to the shell with the terminal as it was, and on from there when it returns.
+  static unsigned char on_suspend(EditLine* editor, int /*key*/) {
+    el_set(editor, EL_PREP_TERM, 0);
+    std::raise(SIGTSTP);
+    el_set(editor, EL_PREP_TERM, 1);
+    return CC_REDISPLAY;
+  }
 
   void set_up_editor();
   void load_history();
@@ -64,10 +72,12 @@ void LineEditor::Impl::set_up_editor() {
   el_set(editor, EL_EDITOR, "emacs");
   el_set(editor, EL_HIST, ::history, history);
   el_source(editor, nullptr);  // the user's own key bindings
-  // While a line is edited, Ctrl-C is a key like others and no signal.
+  // While a line is edited, Ctrl-C and Ctrl-Z are keys like others and no signals.
   el_set(editor, EL_ADDFN, "quern-interrupt", "Forget this line", &Impl::on_interrupt);
-  el_set(editor, EL_SETTY, "-d", "intr=", nullptr);
+  el_set(editor, EL_SETTY, "-d", "-isig", nullptr);
+  el_set(editor, EL_ADDFN, "quern-suspend", "Back to the shell", &Impl::on_suspend);
   el_set(editor, EL_BIND, "^C", "quern-interrupt", nullptr);
+  el_set(editor, EL_BIND, "^Z", "quern-suspend", nullptr);
   el_set(editor, EL_BIND, "^R", "em-inc-search-prev", nullptr);
 }
 

@@ -161,7 +161,7 @@ class Run(Case):
     def test_kv_types_are_taken(self):
         for kv_type in ("f16", "f32", "q8_0"):
             done = quern("run", STORIES, "Once upon a time", "--raw", "--temp", 0, "--max-tokens", 4, "--kv-type", kv_type)
-            self.assertEqual((done.returncode, done.stdout), (0, b", there was"), kv_type)
+            self.assertEqual((done.returncode, done.stdout), (0, b", there was a"), kv_type)
 
     def endless(self):
         return start("run", STORIES, "Once", "--raw", "--ignore-eos", "--ctx", 20000)
@@ -319,12 +319,15 @@ class Repl(Case):
 
     def test_an_interrupt_stops_the_answer_not_the_program(self):
         terminal = self.open("--ignore-eos", "--ctx", 20000)
+        first = quern("run", chat_model(), "Lily", "--temp", 0, "--ignore-eos", "--max-tokens", 1).stdout.decode()
         terminal.type("Lily\r")
-        terminal.wait_for("Lily\r\n")
+        terminal.wait_for("Lily\r\n" + first)
         terminal.type("\x03")
         terminal.wait_for("(stopped)")
         terminal.wait_for(">>> ")
-        terminal.type("half a line\x03")
+        terminal.type("half a line")
+        terminal.wait_for("half a line")
+        terminal.type("\x03")
         terminal.wait_for("^C")
         terminal.wait_for(">>> ")
         self.assertIn("/system", self.say(terminal, "/help"))
