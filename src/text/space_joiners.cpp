@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "text/vocab_table.h"
 #include "text/utf8.h"
+#include "text/vocab_table.h"
 
 namespace quern {
 

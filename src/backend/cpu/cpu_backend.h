@@ -13,8 +13,9 @@
 namespace quern {
 
 struct CpuBackendOptions {
-  uint32_t n_threads = 0;             // 0: the cores that affinity and cgroup quota allow
-  std::optional<std::string> isa = {};     // forces "scalar", "avx2", ...; else the best the machine has
+  uint32_t n_threads = 0;  // 0: the cores that affinity and cgroup quota allow
+  std::optional<std::string> isa =
+      {};  // forces "scalar", "avx2", ...; else the best the machine has
   std::unique_ptr<CpuMemory> memory = {};  // null: plain memory
 };
 
