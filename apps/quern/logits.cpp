@@ -60,7 +60,14 @@ std::unexpected<Error> cannot_write(const std::string& path, int code) {
 using File = std::unique_ptr<std::FILE, int (*)(std::FILE*)>;
 
 // Computes the tokens as one prompt; each row goes to the file as it comes.
-Status write_rows(Engine& engine, std::vector<TokenId> tokens, File file, const std::string& path) {
+struct Output {
+  File file;
+  std::string path;
+};
+
+Status write_rows(Engine& engine, std::vector<TokenId> tokens, Output output) {
+  const File& file = output.file;
+  const std::string& path = output.path;
   const uint64_t n_tokens = tokens.size();
   Progress progress("computing");
   int error_code = 0;
@@ -97,7 +104,8 @@ Status logits(const Options& options) {
   if (!file) {
     return cannot_write(options.out, errno);
   }
-  return write_rows(*session.engine, std::move(tokens), std::move(file), options.out);
+  return write_rows(*session.engine, std::move(tokens),
+                    {.file = std::move(file), .path = options.out});
 }
 
 }  // namespace

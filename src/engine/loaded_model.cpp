@@ -52,8 +52,8 @@ Result<std::unique_ptr<LoadedModel>> LoadedModel::load(LoadOptions options, cons
   auto model = Model::load(loaded->card_, *loaded->backend_,
                            {.max_rows = options.max_batch_tokens,
                             .max_sequences = options.max_seqs,
-                            .progress = options.progress},
-                           log);
+                            .progress = options.progress,
+                            .log = log});
   words.join();
   QUERN_ASSIGN(loaded->tokenizer_, std::move(tokenizer));
   QUERN_ASSIGN(loaded->model_, std::move(model));

@@ -64,6 +64,7 @@ std::optional<std::vector<int64_t>> widened(ByteSpan bytes) {
     if (!std::in_range<int64_t>(value)) {
       return std::nullopt;
     }
+    // NOLINTNEXTLINE(bugprone-signed-char-misuse): T is a number here, never a character
     values[i] = static_cast<int64_t>(value);
   }
   return values;

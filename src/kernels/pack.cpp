@@ -147,7 +147,7 @@ const PackSpec& pack_spec(DType dtype) {
     default:
       break;
   }
-  QUERN_CHECK(!"a weight type without kernels");
+  check_failed("the type has kernels", __FILE__, __LINE__);
 }
 
 void pack_panel(const PackArgs& args) {

@@ -12,8 +12,8 @@ std::string layer_tensor(uint32_t layer, std::string_view suffix) {
 }
 
 Result<AttentionWeights> load_attention(WeightLoader& loader, const ModelConfig& config,
-                                        uint32_t layer, bool with_qk_norm) {
-  const auto named = [&](std::string_view suffix) { return layer_tensor(layer, suffix); };
+                                        const AttentionSpec& spec) {
+  const auto named = [&](std::string_view suffix) { return layer_tensor(spec.layer, suffix); };
   const uint32_t q_width = config.n_heads * config.head_dim;
   const uint32_t kv_width = config.n_kv_heads * config.head_dim;
   AttentionWeights w;
@@ -26,7 +26,7 @@ Result<AttentionWeights> load_attention(WeightLoader& loader, const ModelConfig&
   QUERN_ASSIGN(w.k_bias, loader.optional_vector(named("attn_k.bias"), kv_width));
   QUERN_ASSIGN(w.v_bias, loader.optional_vector(named("attn_v.bias"), kv_width));
   QUERN_ASSIGN(w.out_bias, loader.optional_vector(named("attn_output.bias"), config.d_model));
-  if (with_qk_norm) {
+  if (spec.qk_norm) {
     QUERN_ASSIGN(w.q_norm, loader.vector(named("attn_q_norm.weight"), config.head_dim));
     QUERN_ASSIGN(w.k_norm, loader.vector(named("attn_k_norm.weight"), config.head_dim));
   }

@@ -27,9 +27,15 @@ struct FfnWeights {
   std::unique_ptr<Vector> gate_bias, up_bias, down_bias;  // null for none
 };
 
-// Biases are taken where the file has them. `with_qk_norm` demands per-head norms of q and k.
+// Which layer's attention to load, and what is particular to it.
+struct AttentionSpec {
+  uint32_t layer = 0;
+  bool qk_norm = false;  // per-head norms of q and k are there
+};
+
+// Biases are taken where the file has them.
 Result<AttentionWeights> load_attention(WeightLoader& loader, const ModelConfig& config,
-                                        uint32_t layer, bool with_qk_norm);
+                                        const AttentionSpec& spec);
 Result<FfnWeights> load_ffn(WeightLoader& loader, const ModelConfig& config, uint32_t layer);
 // The rotation by the config, with the file's rope_freqs where it has them.
 Result<std::unique_ptr<Rope>> load_rope(WeightLoader& loader, ModelConfig& config,

@@ -16,7 +16,7 @@ constexpr uint32_t kMaxLogitRows = 32;
 }  // namespace
 
 Result<std::unique_ptr<Model>> Model::load(const ModelCard& card, Backend& backend,
-                                           const ModelOptions& options, const Log& log) {
+                                           const ModelOptions& options) {
   const Architecture* architecture = find_architecture(card.architecture());
   if (architecture == nullptr) {
     return fail(
@@ -38,7 +38,7 @@ Result<std::unique_ptr<Model>> Model::load(const ModelCard& card, Backend& backe
   QUERN_ASSIGN(std::unique_ptr<Model> model, architecture->load(std::move(config), loader));
   QUERN_TRY(model->load_ends(loader));
   QUERN_TRY(model->make_activations(options));
-  loader.warn_about_unused(log);
+  loader.warn_about_unused(options.log);
   return model;
 }
 

@@ -23,6 +23,7 @@ struct ModelOptions {
   uint32_t max_rows = 512;      // of a batch
   uint32_t max_sequences = 64;  // of a batch
   LoadProgress progress = {};
+  Log log = {};  // warnings
 };
 
 // Intermediate rows of a forward pass, sized once.
@@ -46,7 +47,7 @@ class Model {
   // Reads, checks and packs the weights of a supported architecture. Errors: an unsupported
   // architecture (with the list of those supported), a missing or misshapen tensor, out of memory.
   static Result<std::unique_ptr<Model>> load(const ModelCard& card, Backend& backend,
-                                             const ModelOptions& options, const Log& log);
+                                             const ModelOptions& options);
 
   const ModelConfig& config() const { return config_; }
   uint32_t max_rows() const { return options_.max_rows; }

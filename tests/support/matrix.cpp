@@ -76,30 +76,30 @@ std::vector<float> run_matmul(const KernelTable& table, const MatmulCase& shape,
   std::vector<int32_t> sums(n / 16 + 1);
   std::vector<float> floats(n);
   const Prepared prepared{codes.data(), scales.data(), sums.data(), floats.data()};
-  PrepareArgs prepare{.x = x.data(),
-                      .x_stride = shape.n_columns,
-                      .n_tokens = n_prepared,
-                      .first_token = 0,
-                      .last_token = n_prepared,
-                      .n_columns = shape.n_columns,
-                      .paired = shape.paired,
-                      .out = prepared};
+  const PrepareArgs prepare{.x = x.data(),
+                            .x_stride = shape.n_columns,
+                            .n_tokens = n_prepared,
+                            .first_token = 0,
+                            .last_token = n_prepared,
+                            .n_columns = shape.n_columns,
+                            .paired = shape.paired,
+                            .out = prepared};
   (traits(shape.dtype).quantised ? table.prepare_codes : table.prepare_floats)(prepare);
 
   std::vector<std::byte> scratch(table.matmul_scratch_bytes(shape.n_columns) + 64);
   std::vector<float> out(size_t{shape.n_tokens} * shape.n_rows, std::nanf(""));
-  MatmulArgs args{.weights = weights.data,
-                  .n_rows = shape.n_rows,
-                  .n_columns = shape.n_columns,
-                  .first_tile = 0,
-                  .last_tile = (shape.n_rows + table.tile_rows - 1) / table.tile_rows,
-                  .x = prepared,
-                  .n_tokens = n_prepared,
-                  .paired = shape.paired,
-                  .bias = bias,
-                  .out = out.data(),
-                  .out_stride = shape.n_rows,
-                  .scratch = aligned(scratch)};
+  const MatmulArgs args{.weights = weights.data,
+                        .n_rows = shape.n_rows,
+                        .n_columns = shape.n_columns,
+                        .first_tile = 0,
+                        .last_tile = (shape.n_rows + table.tile_rows - 1) / table.tile_rows,
+                        .x = prepared,
+                        .n_tokens = n_prepared,
+                        .paired = shape.paired,
+                        .bias = bias,
+                        .out = out.data(),
+                        .out_stride = shape.n_rows,
+                        .scratch = aligned(scratch)};
   table.matmul[static_cast<size_t>(shape.dtype)](args);
   return out;
 }

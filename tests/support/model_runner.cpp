@@ -20,7 +20,7 @@ std::unique_ptr<ModelRunner> ModelRunner::open(const std::filesystem::path& path
   }
   runner->backend_ = std::move(*backend);
   runner->card_ = std::move(*card);
-  auto model = Model::load(runner->card_, *runner->backend_, {.max_rows = options.max_rows}, Log());
+  auto model = Model::load(runner->card_, *runner->backend_, {.max_rows = options.max_rows});
   if (!model) {
     ADD_FAILURE() << model.error().to_string();
     return nullptr;

@@ -35,7 +35,9 @@ uint64_t state_floats(uint32_t head_stride) {
 }
 
 AttentionState state_at(float* floats) {
-  return {.max = floats, .sum = floats + kAttentionQueries, .out = floats + 2 * kAttentionQueries};
+  return {.max = floats,
+          .sum = floats + kAttentionQueries,
+          .out = floats + size_t{2} * kAttentionQueries};
 }
 
 }  // namespace
@@ -184,53 +186,75 @@ void CpuBackend::attend_whole(const AttentionPlan& plan, uint32_t member) {
   }
 }
 
-// Waves of partitions: state 0 of a unit holds what came before the wave.
-void CpuBackend::attend_split(const AttentionPlan& plan) {
+// A wave: as many partitions of every unit as the shared buffer has states for.
+struct CpuBackend::AttentionWave {
+  uint32_t first_partition = 0;
+  uint32_t n_partitions = 0;  // of a wave
+  uint32_t n_in_all = 0;      // partitions of the longest sequence
+};
+
+// State 0 of a unit holds what came before the wave, state 1 + i the wave's partition i.
+AttentionState CpuBackend::partial(const AttentionPlan& plan, uint32_t unit, uint32_t slot) {
+  const uint64_t per_unit = uint64_t{kPartialsPerThread} * pool_.n_threads() / plan.n_units;
+  return state_at(partials_.as<float>() +
+                  (unit * per_unit + slot) * state_floats(plan.layer.head_stride));
+}
+
+void CpuBackend::attend_wave(const AttentionPlan& plan, const AttentionWave& wave,
+                             uint32_t member) {
+  for (uint32_t i = member; i < plan.n_units * wave.n_partitions; i += pool_.n_threads()) {
+    const uint32_t index = i % plan.n_units;
+    const uint32_t slot = i / plan.n_units;
+    const AttentionPlan::Unit unit = plan.unit(input_, index);
+    const Queries list = plan.queries(unit);
+    const Slice partitions = AttentionPlan::partitions(list);
+    const uint32_t p = wave.first_partition + slot;
+    if (p < partitions.begin || p >= partitions.end) {
+      continue;
+    }
+    AttentionArgs args = plan.args(unit, list);
+    args.first_key = p * kAttentionPartition;
+    args.scratch = workspaces_[member].attention.as<float>();
+    args.state = partial(plan, index, p == partitions.begin ? 0 : 1 + slot);
+    kernels_.attention(args);
+  }
+}
+
+void CpuBackend::merge_wave(const AttentionPlan& plan, const AttentionWave& wave, uint32_t unit) {
+  const Queries list = plan.queries(plan.unit(input_, unit));
+  const Slice partitions = AttentionPlan::partitions(list);
   const uint32_t stride = plan.layer.head_stride;
-  const uint32_t per_unit = kPartialsPerThread * pool_.n_threads() / plan.n_units;  // at least 8
-  const uint32_t wave = per_unit - 1;
-  uint32_t n_partitions = 0;
+  for (uint32_t slot = 0; slot < wave.n_partitions; ++slot) {
+    const uint32_t p = wave.first_partition + slot;
+    if (p > partitions.begin && p < partitions.end) {
+      kernels_.attention_merge(partial(plan, unit, 0), partial(plan, unit, 1 + slot), list.n,
+                               stride);
+    }
+  }
+  if (wave.first_partition + wave.n_partitions >= wave.n_in_all) {
+    kernels_.attention_finish({.state = partial(plan, unit, 0),
+                               .n_queries = list.n,
+                               .head_dim = plan.layer.head_dim,
+                               .head_stride = stride,
+                               .out = list.out});
+  }
+}
+
+void CpuBackend::attend_split(const AttentionPlan& plan) {
+  AttentionWave whole;
+  whole.n_partitions = kPartialsPerThread * pool_.n_threads() / plan.n_units - 1;  // at least 7
   for (const StepSequence& sequence : input_.sequences) {
     const uint32_t n_keys = sequence.position + sequence.n_rows;
-    n_partitions = std::max(n_partitions, (n_keys + kAttentionPartition - 1) / kAttentionPartition);
+    whole.n_in_all =
+        std::max(whole.n_in_all, (n_keys + kAttentionPartition - 1) / kAttentionPartition);
   }
-  const auto state_of = [&](uint32_t unit, uint32_t slot) {
-    return state_at(partials_.as<float>() +
-                    (uint64_t{unit} * per_unit + slot) * state_floats(stride));
-  };
   const auto part = [&](uint32_t member) {
-    float* scratch = workspaces_[member].attention.as<float>();
-    for (uint32_t base = 0; base < n_partitions; base += wave) {
-      for (uint32_t i = member; i < plan.n_units * wave; i += pool_.n_threads()) {
-        const AttentionPlan::Unit unit = plan.unit(input_, i % plan.n_units);
-        const Queries list = plan.queries(unit);
-        const Slice partitions = AttentionPlan::partitions(list);
-        const uint32_t p = base + i / plan.n_units;
-        if (p < partitions.begin || p >= partitions.end) {
-          continue;
-        }
-        AttentionArgs args = plan.args(unit, list);
-        args.first_key = p * kAttentionPartition;
-        args.scratch = scratch;
-        args.state = state_of(i % plan.n_units, p == partitions.begin ? 0 : 1 + i / plan.n_units);
-        kernels_.attention(args);
-      }
+    AttentionWave wave = whole;
+    for (; wave.first_partition < wave.n_in_all; wave.first_partition += wave.n_partitions) {
+      attend_wave(plan, wave, member);
       pool_.barrier();
-      for (uint32_t u = member; u < plan.n_units; u += pool_.n_threads()) {
-        const Queries list = plan.queries(plan.unit(input_, u));
-        const Slice partitions = AttentionPlan::partitions(list);
-        for (uint32_t slot = 0; slot < wave; ++slot) {
-          if (base + slot > partitions.begin && base + slot < partitions.end) {
-            kernels_.attention_merge(state_of(u, 0), state_of(u, 1 + slot), list.n, stride);
-          }
-        }
-        if (base + wave >= n_partitions) {
-          kernels_.attention_finish({.state = state_of(u, 0),
-                                     .n_queries = list.n,
-                                     .head_dim = plan.layer.head_dim,
-                                     .head_stride = stride,
-                                     .out = list.out});
-        }
+      for (uint32_t unit = member; unit < plan.n_units; unit += pool_.n_threads()) {
+        merge_wave(plan, wave, unit);
       }
       pool_.barrier();
     }

@@ -186,7 +186,7 @@ KvLayer CpuKv::layer(uint32_t index) const {
   layer.head_stride = kv_head_stride(s.dtype, s.head_dim);
   layer.head_bytes = kv_head_bytes(s.dtype, s.head_dim);
   const uint64_t half_bytes = uint64_t{s.n_blocks} * s.n_kv_heads * layer.head_bytes;
-  layer.k = block_->data() + 2 * index * half_bytes;
+  layer.k = block_->data() + uint64_t{2} * index * half_bytes;
   layer.v = layer.k + half_bytes;
   return layer;
 }

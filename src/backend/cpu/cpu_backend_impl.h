@@ -81,6 +81,7 @@ class CpuBackend final : public Backend {
   };
 
   struct AttentionPlan;
+  struct AttentionWave;
 
   uint32_t n_rows() const { return static_cast<uint32_t>(input_.tokens.size()); }
   uint64_t padded_rows(uint32_t n_rows) const;
@@ -95,12 +96,15 @@ class CpuBackend final : public Backend {
   bool plan_attention(const AttentionOp& op, AttentionPlan& plan) const;
   void attend_whole(const AttentionPlan& plan, uint32_t member);
   void attend_split(const AttentionPlan& plan);
+  AttentionState partial(const AttentionPlan& plan, uint32_t unit, uint32_t slot);
+  void attend_wave(const AttentionPlan& plan, const AttentionWave& wave, uint32_t member);
+  void merge_wave(const AttentionPlan& plan, const AttentionWave& wave, uint32_t unit);
 
   // Runs work(begin, end) over the rows on all threads when there is enough to do, else at once
   // here.
   template <typename Work>
   void for_rows(uint32_t n_rows, uint64_t values_per_row, const Work& work) {
-    constexpr uint64_t kWorthWaking = 16 * 1024;  // values: some 2 us, about what a wake-up costs
+    constexpr uint64_t kWorthWaking = 16'384;  // values: some 2 us, about what a wake-up costs
     if (n_rows == 1 || n_rows * values_per_row < kWorthWaking) {
       work(0, n_rows);
       return;

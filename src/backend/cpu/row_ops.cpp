@@ -65,7 +65,7 @@ const float* CpuBackend::rope_table(const CpuRope& rope) {
   }
   const RopeSpec& spec = rope.spec();
   const size_t half = spec.inverse_frequencies.size();
-  rope_values_.resize(n_rows() * 2 * half);
+  rope_values_.resize(size_t{2} * n_rows() * half);
   for_rows(n_rows(), 32 * half, [&](uint32_t begin, uint32_t end) {
     for (size_t row = begin; row < end; ++row) {
       float* cos = &rope_values_[row * 2 * half];

@@ -62,7 +62,7 @@ void quantise_block(const float* x, const PrepareArgs& args, const Place& at, si
   __m256 largest = _mm256_setzero_ps();
   __m256 unordered = _mm256_setzero_ps();
   for (int i = 0; i < 4; ++i) {
-    v[i] = _mm256_loadu_ps(x + 8 * i);
+    v[i] = _mm256_loadu_ps(x + size_t{8} * static_cast<size_t>(i));
     largest = _mm256_max_ps(largest, _mm256_andnot_ps(sign, v[i]));
     unordered = _mm256_or_ps(unordered, _mm256_cmp_ps(v[i], v[i], _CMP_UNORD_Q));
   }

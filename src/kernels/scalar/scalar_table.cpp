@@ -96,7 +96,8 @@ double activation(const MatmulArgs& args, const Place& at, size_t k) {
     const int8_t* codes = args.x.codes + at.group * args.n_columns;
     const float scale =
         args.x.scales[at.group * args.n_columns / 32 + k / 32 * at.n_tokens + at.index];
-    return static_cast<double>(scale) * codes[(k / 4 * at.n_tokens + at.index) * 4 + k % 4];
+    const size_t code_at = (k / 4 * at.n_tokens + at.index) * 4 + k % 4;
+    return static_cast<double>(scale) * static_cast<double>(codes[code_at]);
   } else {
     return static_cast<double>(
         args.x.floats[at.group * args.n_columns + k * at.n_tokens + at.index]);
@@ -105,7 +106,7 @@ double activation(const MatmulArgs& args, const Place& at, size_t k) {
 
 template <DType kDType, bool kCodes>
 void matmul(const MatmulArgs& args) {
-  const size_t row_size = *row_bytes(kDType, args.n_columns);
+  const size_t row_size = row_bytes(kDType, args.n_columns).value_or(0);
   auto* row_floats = reinterpret_cast<float*>(args.scratch);
   std::byte* row_data = args.scratch + size_t{args.n_columns} * sizeof(float);
   for (size_t row = args.first_tile; row < args.last_tile; ++row) {

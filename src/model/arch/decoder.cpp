@@ -9,7 +9,8 @@ Result<std::unique_ptr<Model>> Decoder::load(ModelConfig config, WeightLoader& l
   model->rope_ = std::move(rope);
   for (uint32_t i = 0; i < model->config().n_layers; ++i) {
     Layer layer;
-    QUERN_ASSIGN(layer.attention, load_attention(loader, model->config(), i, traits.qk_norm));
+    QUERN_ASSIGN(layer.attention,
+                 load_attention(loader, model->config(), {.layer = i, .qk_norm = traits.qk_norm}));
     QUERN_ASSIGN(layer.ffn, load_ffn(loader, model->config(), i));
     model->layers_.push_back(std::move(layer));
   }

@@ -20,6 +20,7 @@ struct Malformed {
   std::function<RawGguf()> build;
   std::string says;  // part of the message
 
+  // NOLINTNEXTLINE(readability-identifier-naming): GoogleTest looks for this name
   friend void PrintTo(const Malformed& malformed, std::ostream* out) { *out << malformed.name; }
 };
 

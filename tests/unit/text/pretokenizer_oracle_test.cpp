@@ -2,7 +2,9 @@
 // (tokenizer.json of each family; alternatives as the file orders them).
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <gtest/gtest.h>
+
 #include <pcre2.h>
+#include <algorithm>
 
 #include <memory>
 #include <random>
