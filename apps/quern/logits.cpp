@@ -66,7 +66,7 @@ struct Output {
 };
 
 Status write_rows(Engine& engine, std::vector<TokenId> tokens, Output output) {
-  const File& file = output.file;
+  File& file = output.file;
   const std::string& path = output.path;
   const uint64_t n_tokens = tokens.size();
   Progress progress("computing");

@@ -3,6 +3,7 @@
 #include <array>
 
 #include "text/jinja/attribute_path.h"
+#include "text/jinja/merge_sort.h"
 #include "text/jinja/operators.h"
 #include "text/jinja/params.h"
 #include "text/jinja/print.h"
@@ -12,6 +13,8 @@
 
 namespace quern::jinja {
 
+// A name of its own, because several files define a `join` or a `count`.
+namespace filters_list {
 namespace {
 
 Result<Value> length_filter(const Call& call) {
@@ -100,7 +103,7 @@ struct Keyed {
 
 Status sort_by_key(Runtime& runtime, std::vector<Keyed>& keyed, bool reversed) {
   Status status;
-  std::stable_sort(keyed.begin(), keyed.end(), [&](const Keyed& a, const Keyed& b) {
+  merge_sort(keyed, [&](const Keyed& a, const Keyed& b) {
     return reversed ? ordered_before(runtime, {b.key, a.key}, status)
                     : ordered_before(runtime, {a.key, b.key}, status);
   });
@@ -443,9 +446,10 @@ constexpr std::array<Builtin, 22> kFilters = {{
 }};
 
 }  // namespace
+}  // namespace filters_list
 
 std::span<const Builtin> list_filters() {
-  return kFilters;
+  return filters_list::kFilters;
 }
 
 }  // namespace quern::jinja

@@ -14,6 +14,8 @@
 
 namespace quern::jinja {
 
+// A name of its own, because several files define a `join` or a `count`.
+namespace filters_text {
 namespace {
 
 template <std::string (*convert)(std::string_view)>
@@ -339,9 +341,10 @@ constexpr std::array<Builtin, 20> kFilters = {{
 }};
 
 }  // namespace
+}  // namespace filters_text
 
 std::span<const Builtin> text_filters() {
-  return kFilters;
+  return filters_text::kFilters;
 }
 
 }  // namespace quern::jinja

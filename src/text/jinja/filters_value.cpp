@@ -11,6 +11,8 @@
 
 namespace quern::jinja {
 
+// A name of its own, because several files define a `join` or a `count`.
+namespace filters_value {
 namespace {
 
 Result<Value> default_value(const Call& call) {
@@ -191,9 +193,10 @@ constexpr std::array<Builtin, 8> kFilters = {{
 }};
 
 }  // namespace
+}  // namespace filters_value
 
 std::span<const Builtin> value_filters() {
-  return kFilters;
+  return filters_value::kFilters;
 }
 
 }  // namespace quern::jinja

@@ -9,6 +9,8 @@
 
 namespace quern::jinja {
 
+// A name of its own, because several files define a `join` or a `count`.
+namespace global_functions {
 namespace {
 
 Result<Value> make_range(const Call& call) {
@@ -126,13 +128,14 @@ constexpr std::array<Builtin, 2> kCyclerMethods = {{
 }};
 
 }  // namespace
+}  // namespace global_functions
 
 std::span<const Builtin> functions() {
-  return kFunctions;
+  return global_functions::kFunctions;
 }
 
 std::span<const Builtin> cycler_methods() {
-  return kCyclerMethods;
+  return global_functions::kCyclerMethods;
 }
 
 }  // namespace quern::jinja

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "text/jinja/merge_sort.h"
 #include "text/jinja/operators.h"
 #include "text/jinja/print.h"
 #include "text/jinja/unicode.h"
@@ -185,10 +186,9 @@ class JsonWriter {
     }
     if (options_.sort_keys) {
       Status status;
-      std::stable_sort(entries.begin(), entries.end(),
-                       [&](const Dict::Entry* a, const Dict::Entry* b) {
-                         return ordered_before(runtime_, {a->key, b->key}, status);
-                       });
+      merge_sort(entries, [&](const Dict::Entry* a, const Dict::Entry* b) {
+        return ordered_before(runtime_, {a->key, b->key}, status);
+      });
       QUERN_TRY(std::move(status));
     }
     return entries;

@@ -53,10 +53,6 @@ std::string normalize_newlines(std::string_view source) {
   return out;
 }
 
-bool is_digit(char c) {
-  return c >= '0' && c <= '9';
-}
-
 bool starts_name(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' ||
          static_cast<unsigned char>(c) >= 0x80;
@@ -284,7 +280,7 @@ Status Lexer::code(bool print) {
 
 Status Lexer::token() {
   const char c = source_[at_];
-  if (is_digit(c)) {
+  if (is_ascii_digit(c)) {
     return number();
   }
   if (starts_name(c)) {
@@ -296,7 +292,7 @@ Status Lexer::token() {
 Status Lexer::name() {
   size_t n = 0;
   const std::string_view text = rest();
-  while (n < text.size() && (starts_name(text[n]) || is_digit(text[n]))) {
+  while (n < text.size() && (starts_name(text[n]) || is_ascii_digit(text[n]))) {
     const size_t length = char_bytes(text, n);
     if (length > 1 && !is_alpha(char_at(text, n)) && !is_numeric(char_at(text, n))) {
       break;

@@ -11,12 +11,8 @@ namespace quern::jinja {
 
 namespace {
 
-bool is_digit(char c) {
-  return c >= '0' && c <= '9';
-}
-
 int digit_value(char c) {
-  if (is_digit(c)) {
+  if (is_ascii_digit(c)) {
     return c - '0';
   }
   const char lower = static_cast<char>(c | 0x20);
@@ -66,7 +62,7 @@ std::string without_underscores(std::string_view text) {
 // Bytes of ".5", "e-7" or ".5e7" at the start of `text`; 0 when there is no such tail.
 size_t real_tail_length(std::string_view text) {
   size_t n = 0;
-  if (text.size() > 1 && text[0] == '.' && is_digit(text[1])) {
+  if (text.size() > 1 && text[0] == '.' && is_ascii_digit(text[1])) {
     n = 1 + digits_length(text.substr(1), 10);
   }
   if (n < text.size() && (text[n] == 'e' || text[n] == 'E')) {
@@ -75,7 +71,7 @@ size_t real_tail_length(std::string_view text) {
       ++e;
     }
     const size_t exponent = e < text.size() ? digits_length(text.substr(e), 10) : 0;
-    if (exponent > 0 && is_digit(text[e])) {
+    if (exponent > 0 && is_ascii_digit(text[e])) {
       n = e + exponent;
     }
   }
@@ -250,7 +246,7 @@ std::optional<double> parse_special_real(std::string_view text) {
 bool looks_real(std::string_view text) {
   const size_t whole = digits_length(text, 10);
   text.remove_prefix(whole);
-  if (whole > 0 && text.starts_with('.') && (text.size() == 1 || !is_digit(text[1]))) {
+  if (whole > 0 && text.starts_with('.') && (text.size() == 1 || !is_ascii_digit(text[1]))) {
     text.remove_prefix(1);  // "1." and "1.e5"
   }
   if (whole == 0 && !text.starts_with('.')) {

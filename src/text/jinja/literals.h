@@ -11,6 +11,10 @@
 
 namespace quern::jinja {
 
+constexpr bool is_ascii_digit(char c) {
+  return c >= '0' && c <= '9';
+}
+
 struct ScannedNumber {
   bool is_real = false;
   int64_t integer = 0;

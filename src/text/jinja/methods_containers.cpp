@@ -8,6 +8,8 @@
 
 namespace quern::jinja {
 
+// A name of its own, because several files define a `join` or a `count`.
+namespace methods_containers {
 namespace {
 
 Result<Value> count(const Call& call) {
@@ -111,21 +113,22 @@ constexpr std::array<Builtin, 1> kRealMethods = {{{"is_integer", is_integer}}};
 constexpr std::array<Builtin, 1> kIntegerMethods = {{{"bit_length", bit_length}}};
 
 }  // namespace
+}  // namespace methods_containers
 
 std::span<const Builtin> list_methods(Kind kind) {
-  const std::span<const Builtin> all = kListMethods;
+  const std::span<const Builtin> all = methods_containers::kListMethods;
   return kind == Kind::list ? all : all.first(2);  // copy is list's alone
 }
 
 std::span<const Builtin> dict_methods() {
-  return kDictMethods;
+  return methods_containers::kDictMethods;
 }
 
 std::span<const Builtin> number_methods(Kind kind) {
   if (kind == Kind::real) {
-    return kRealMethods;
+    return methods_containers::kRealMethods;
   }
-  return kIntegerMethods;
+  return methods_containers::kIntegerMethods;
 }
 
 }  // namespace quern::jinja

@@ -7,6 +7,8 @@
 
 namespace quern::jinja {
 
+// A name of its own, because several files define a `join` or a `count`.
+namespace methods_predicates {
 namespace {
 
 // All characters of a text that is not empty.
@@ -91,9 +93,10 @@ constexpr std::array<Builtin, 12> kPredicates = {{
 }};
 
 }  // namespace
+}  // namespace methods_predicates
 
 std::span<const Builtin> text_predicates() {
-  return kPredicates;
+  return methods_predicates::kPredicates;
 }
 
 }  // namespace quern::jinja

@@ -12,6 +12,8 @@
 
 namespace quern::jinja {
 
+// A name of its own, because several files define a `join` or a `count`.
+namespace methods_text {
 namespace {
 
 // The result keeps the self's markup flag.
@@ -359,9 +361,10 @@ constexpr std::array<Builtin, 32> kMethods = {{
 }};
 
 }  // namespace
+}  // namespace methods_text
 
 std::span<const Builtin> text_methods() {
-  return kMethods;
+  return methods_text::kMethods;
 }
 
 }  // namespace quern::jinja

@@ -9,6 +9,8 @@
 
 namespace quern::jinja {
 
+// A name of its own, because several files define a `join` or a `count`.
+namespace test_functions {
 namespace {
 
 Result<Value> yes(bool holds) {
@@ -188,9 +190,10 @@ constexpr std::array<Builtin, 39> kTests = {{
 }};
 
 }  // namespace
+}  // namespace test_functions
 
 std::span<const Builtin> tests() {
-  return kTests;
+  return test_functions::kTests;
 }
 
 }  // namespace quern::jinja
