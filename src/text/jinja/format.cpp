@@ -82,7 +82,7 @@ Result<std::string> real_digits(double magnitude, const FormatSpec& spec) {
       if (!spec.precision) {
         return repr_real(magnitude);
       } else {
-        std::string text = general_digits(magnitude, precision, false);
+        const std::string text = general_digits(magnitude, precision, false);
         const bool whole = text.find_first_not_of("0123456789") == std::string::npos;
         return whole ? text + ".0" : text;
       }

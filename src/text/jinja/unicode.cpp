@@ -233,7 +233,10 @@ void append_lower(std::string& out, std::string_view text, size_t at) {
     out += "i\xCC\x87";
   } else if (c == 0x3A3) {
     size_t before = at;
-    while (before > 0 && (static_cast<unsigned char>(text[--before]) & 0xC0) == 0x80) {
+    bool is_inside = before > 0;
+    while (is_inside) {
+      --before;
+      is_inside = before > 0 && (static_cast<unsigned char>(text[before]) & 0xC0) == 0x80;
     }
     const bool ends =
         at > 0 && cased_at(text, before) && !cased_at(text, at + char_bytes(text, at));
