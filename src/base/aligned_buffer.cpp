@@ -29,26 +29,26 @@ AlignedBuffer& AlignedBuffer::operator=(AlignedBuffer&& other) noexcept {
   return *this;
 }
 
-Result<AlignedBuffer> AlignedBuffer::allocate(uint64_t n_bytes) {
+Result<AlignedBuffer> AlignedBuffer::allocate(uint64_t n_bytes, Pages pages) {
   AlignedBuffer buffer;
   if (n_bytes == 0) {
     return buffer;
   }
-  void* pages = MAP_FAILED;
+  void* memory = MAP_FAILED;
   if (n_bytes < kMaxBytes) {
-    pages = mmap(nullptr, n_bytes, PROT_READ | PROT_WRITE,
-                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    memory = mmap(nullptr, n_bytes, PROT_READ | PROT_WRITE,
+                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   }
-  if (pages == MAP_FAILED) {
+  if (memory == MAP_FAILED) {
     return fail({.kind = ErrorKind::out_of_memory,
                  .where = "memory",
                  .what = "cannot allocate " + std::to_string(n_bytes) + " bytes",
                  .expected = "a smaller model, context or pool"});
   }
-  if (n_bytes >= kBigPageBytes) {
-    madvise(pages, n_bytes, MADV_HUGEPAGE);  // a hint: refusal changes nothing
+  if (pages == Pages::big && n_bytes >= kBigPageBytes) {
+    madvise(memory, n_bytes, MADV_HUGEPAGE);  // a hint: refusal changes nothing
   }
-  buffer.data_ = static_cast<std::byte*>(pages);
+  buffer.data_ = static_cast<std::byte*>(memory);
   buffer.n_bytes_ = n_bytes;
   return buffer;
 }

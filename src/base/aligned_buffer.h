@@ -11,6 +11,10 @@
 
 namespace quern {
 
+// Big pages suit memory that is used whole; for memory that is used here and there each first touch
+// would take, and clear, 2 MiB.
+enum class Pages { small, big };
+
 class AlignedBuffer {
  public:
   static constexpr size_t kAlignment = 64;  // one cache line, and one 512-bit register
@@ -23,7 +27,7 @@ class AlignedBuffer {
   AlignedBuffer& operator=(const AlignedBuffer&) = delete;
 
   // Zeroed pages that are touched only when used; ErrorKind::out_of_memory when the system refuses.
-  static Result<AlignedBuffer> allocate(uint64_t n_bytes);
+  static Result<AlignedBuffer> allocate(uint64_t n_bytes, Pages pages = Pages::small);
 
   std::byte* data() { return data_; }
   const std::byte* data() const { return data_; }

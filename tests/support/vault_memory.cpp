@@ -25,7 +25,7 @@ class VaultBlock final : public CpuBlock {
 
 class VaultMemory final : public CpuMemory {
  public:
-  Result<std::unique_ptr<CpuBlock>> allocate(uint64_t n_bytes) override {
+  Result<std::unique_ptr<CpuBlock>> allocate(uint64_t n_bytes, Pages /*pages*/) override {
     void* pages = ::mmap(nullptr, n_bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (pages == MAP_FAILED) {
       return fail({.kind = ErrorKind::out_of_memory,

@@ -130,7 +130,7 @@ Result<std::unique_ptr<Matrix>> CpuBackend::load_matrix(const MatrixSource& sour
   QUERN_CHECK(source.bytes.size() >= row_size * source.n_rows);
   QUERN_TRY(reserve_matmul(source.n_columns, row_size));
   const uint64_t rows = padded_rows(source.n_rows);
-  QUERN_ASSIGN(auto block, memory_->allocate(rows * row_size));
+  QUERN_ASSIGN(auto block, memory_->allocate(rows * row_size, Pages::big));
   stats_.weight_bytes += block->n_bytes();
   const OpScope scope(*memory_);
   const auto part = [&](uint32_t member) {
@@ -143,7 +143,7 @@ Result<std::unique_ptr<Matrix>> CpuBackend::load_matrix(const MatrixSource& sour
 }
 
 Result<std::unique_ptr<Vector>> CpuBackend::load_vector(std::span<const float> values) {
-  QUERN_ASSIGN(auto block, memory_->allocate(values.size_bytes()));
+  QUERN_ASSIGN(auto block, memory_->allocate(values.size_bytes(), Pages::small));
   stats_.weight_bytes += block->n_bytes();
   const OpScope scope(*memory_);
   std::memcpy(block->data(), values.data(), values.size_bytes());
@@ -153,7 +153,7 @@ Result<std::unique_ptr<Vector>> CpuBackend::load_vector(std::span<const float> v
 Result<std::unique_ptr<Activations>> CpuBackend::make_activations(uint32_t max_rows,
                                                                   uint32_t n_columns) {
   const uint64_t n_values = uint64_t{max_rows} * n_columns;
-  QUERN_ASSIGN(auto block, memory_->allocate(n_values * sizeof(float)));
+  QUERN_ASSIGN(auto block, memory_->allocate(n_values * sizeof(float), Pages::small));
   QUERN_TRY(prepared_.reserve(n_values * kPreparedRowsPerToken));
   stats_.activation_bytes += block->n_bytes();
   max_rows_ = std::max(max_rows_, max_rows);
@@ -165,7 +165,7 @@ Result<std::unique_ptr<KvStorage>> CpuBackend::make_kv(const KvSpec& spec) {
   const uint64_t layer_bytes =
       2 * uint64_t{spec.n_blocks} * spec.n_kv_heads * kv_head_bytes(spec.dtype, spec.head_dim);
   QUERN_TRY(reserve_attention(spec));
-  QUERN_ASSIGN(auto block, memory_->allocate(layer_bytes * spec.n_layers));
+  QUERN_ASSIGN(auto block, memory_->allocate(layer_bytes * spec.n_layers, Pages::small));
   stats_.kv_bytes += block->n_bytes();
   return std::make_unique<CpuKv>(spec, std::move(block));
 }

@@ -15,8 +15,8 @@ class ProcessBlock final : public CpuBlock {
 
 class ProcessMemory final : public CpuMemory {
  public:
-  Result<std::unique_ptr<CpuBlock>> allocate(uint64_t n_bytes) override {
-    QUERN_ASSIGN(AlignedBuffer buffer, AlignedBuffer::allocate(n_bytes));
+  Result<std::unique_ptr<CpuBlock>> allocate(uint64_t n_bytes, Pages pages) override {
+    QUERN_ASSIGN(AlignedBuffer buffer, AlignedBuffer::allocate(n_bytes, pages));
     return std::make_unique<ProcessBlock>(std::move(buffer));
   }
 };

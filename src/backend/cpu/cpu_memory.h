@@ -22,7 +22,7 @@ class CpuMemory {
  public:
   virtual ~CpuMemory() = default;
   // Zeroed, 64-byte aligned; physical pages are taken when first touched.
-  virtual Result<std::unique_ptr<CpuBlock>> allocate(uint64_t n_bytes) = 0;
+  virtual Result<std::unique_ptr<CpuBlock>> allocate(uint64_t n_bytes, Pages pages) = 0;
   // Around every op that touches blocks.
   virtual void open() {}
   virtual void close() {}
