@@ -58,6 +58,7 @@ void run(std::string_view source) {
 }  // namespace
 }  // namespace quern
 
+// The name is libFuzzer's. NOLINTNEXTLINE(readability-identifier-naming)
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t n_bytes) {
   quern::run({reinterpret_cast<const char*>(data), n_bytes});
   return 0;

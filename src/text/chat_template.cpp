@@ -47,15 +47,20 @@ Result<std::string> ChatTemplate::render(const ChatPrompt& prompt) const {
 
 namespace {
 
-// The number in text[from, from + n); nothing when there is something else.
-std::optional<int> digits(std::string_view text, size_t from, size_t n) {
+// The number in text[from, from + n) when it lies between low and high, else -1.
+struct Range {
+  int low;
+  int high;
+};
+int digits(std::string_view text, size_t from, Range range) {
+  const size_t n = range.high > 99 ? 4 : 2;
   int value = 0;
   if (text.size() < from + n) {
-    return std::nullopt;
+    return -1;
   }
   const char* end = text.data() + from + n;
   const auto result = std::from_chars(text.data() + from, end, value);
-  return result.ptr == end && value >= 0 ? std::optional(value) : std::nullopt;
+  return result.ptr == end && value >= range.low && value <= range.high ? value : -1;
 }
 
 bool leap(int year) {
@@ -70,46 +75,45 @@ int days_in(int year, int month) {
          (month == 2 && leap(year) ? 1 : 0);
 }
 
-bool within(const std::optional<int>& value, int low, int high) {
-  return value && *value >= low && *value <= high;
+// Year, month and day into `time`; false when they are no date.
+bool read_date(std::string_view text, std::tm& time) {
+  const int year = digits(text, 0, {1, 9999});
+  const int month = digits(text, 5, {1, 12});
+  if (year < 0 || month < 0 || text.size() < 10 || text[4] != '-' || text[7] != '-') {
+    return false;
+  }
+  const int day = digits(text, 8, {1, days_in(year, month)});
+  if (day < 0) {
+    return false;
+  }
+  time.tm_year = year - 1900;
+  time.tm_mon = month - 1;
+  time.tm_mday = day;
+  time.tm_yday =
+      kDaysBefore[static_cast<size_t>(month) - 1] + day - 1 + (month > 2 && leap(year) ? 1 : 0);
+  const int before = year - 1;  // whole years since year 1, whose first day was a Monday
+  const int days = before * 365 + before / 4 - before / 100 + before / 400 + time.tm_yday;
+  time.tm_wday = (days + 1) % 7;
+  return true;
+}
+
+// Hour, minute and second, the last of which may be missing.
+bool read_clock(std::string_view text, std::tm& time) {
+  time.tm_hour = digits(text, 11, {0, 23});
+  time.tm_min = digits(text, 14, {0, 59});
+  time.tm_sec = text.size() > 16 ? digits(text, 17, {0, 60}) : 0;
+  return time.tm_hour >= 0 && time.tm_min >= 0 && time.tm_sec >= 0;
 }
 
 }  // namespace
 
 Result<std::tm> parse_time(std::string_view text) {
-  const auto wrong = [&] {
+  std::tm time{};
+  if (!read_date(text, time) || (text.size() > 10 && !read_clock(text, time))) {
     return fail({.where = "template",
                  .what = "the time '" + std::string(text) + "' is not valid",
                  .expected = "a time like 2026-01-15T12:00:00"});
-  };
-  const auto year = digits(text, 0, 4);
-  const auto month = digits(text, 5, 2);
-  const auto day = digits(text, 8, 2);
-  const bool dated = within(year, 1, 9999) && within(month, 1, 12) && text[4] == '-' &&
-                     text[7] == '-' && within(day, 1, days_in(*year, *month));
-  if (!dated) {
-    return wrong();
   }
-  std::tm time{};
-  if (text.size() > 10) {
-    const auto hour = digits(text, 11, 2);
-    const auto minute = digits(text, 14, 2);
-    const auto second = text.size() > 16 ? digits(text, 17, 2) : std::optional(0);
-    if (!within(hour, 0, 23) || !within(minute, 0, 59) || !within(second, 0, 60)) {
-      return wrong();
-    }
-    time.tm_hour = *hour;
-    time.tm_min = *minute;
-    time.tm_sec = *second;
-  }
-  time.tm_year = *year - 1900;
-  time.tm_mon = *month - 1;
-  time.tm_mday = *day;
-  time.tm_yday =
-      kDaysBefore[static_cast<size_t>(*month) - 1] + *day - 1 + (*month > 2 && leap(*year) ? 1 : 0);
-  const int before = *year - 1;  // whole years since year 1, whose first day was a Monday
-  const int days = before * 365 + before / 4 - before / 100 + before / 400 + time.tm_yday;
-  time.tm_wday = (days + 1) % 7;
   return time;
 }
 

@@ -387,6 +387,8 @@ ExprResult ExpressionParser::subscript_index(const Expr* node) {
       QUERN_ASSIGN(step, slice_bound());
     }
     expr->operands = {node, start, stop, step};
+  } else if (start == nullptr) {
+    return state_.unexpected("an index");
   } else {
     if (state_.current().is(",")) {
       Expr& keys = make(ExprKind::tuple, line);

@@ -138,6 +138,7 @@ Result<Value> dict_sort(const Call& call) {
   }
   QUERN_TRY(sort_by_key(call.runtime, keyed, p.flag(2)));
   std::vector<Value> pairs;
+  pairs.reserve(keyed.size());
   for (Keyed& entry : keyed) {
     pairs.push_back(std::move(entry.value));
   }
@@ -178,6 +179,7 @@ Result<Value> sort(const Call& call) {
   }
   QUERN_TRY(sort_by_key(call.runtime, keyed, p.flag(0)));
   std::vector<Value> sorted;
+  sorted.reserve(keyed.size());
   for (Keyed& entry : keyed) {
     sorted.push_back(std::move(entry.value));
   }

@@ -102,7 +102,7 @@ Result<Value> strftime_now(const Call& call) {
 
 Result<Value> cycler_next(const Call& call) {
   auto& cycler = call.self.as<CyclerObject>();
-  const Value item = cycler.items[cycler.next];
+  Value item = cycler.items[cycler.next];
   cycler.next = (cycler.next + 1) % cycler.items.size();
   return item;
 }

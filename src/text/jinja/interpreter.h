@@ -51,8 +51,9 @@ class Interpreter {
   Result<std::shared_ptr<LoopObject>> start_loop(const Stmt& stmt, const Value& iterable);
   Status run_loop_items(const std::shared_ptr<LoopObject>& loop);
   Status enter_iteration(const std::shared_ptr<LoopObject>& loop);
-  // The next item that passes the loop's condition; nothing at the end.
-  Result<std::optional<Value>> next_item(LoopObject& loop);
+  Result<std::optional<Flow>> run_iteration(const std::shared_ptr<LoopObject>& loop);
+  // Moves to the next item that passes the loop's condition; false at the end.
+  Result<bool> advance(LoopObject& loop);
   Result<bool> passes(LoopObject& loop, const Value& item);
   Result<std::optional<Value>> peek(LoopObject& loop);
   Result<int64_t> loop_length(LoopObject& loop);

@@ -97,7 +97,9 @@ class Lexer {
   // Text up to the next tag, then the tag's content.
   Status root();
   void push_text(std::string_view text, char sign, bool strips_line);
+  size_t next_tag() const;
   size_t raw_begin_length() const;
+  size_t raw_end_length(size_t tag) const;
   Status raw();
   Status comment();
   Status code(bool print);
@@ -155,14 +157,20 @@ void Lexer::push_text(std::string_view text, char sign, bool strips_line) {
   advance(text.size());
 }
 
-Status Lexer::root() {
-  size_t tag = 0;
-  for (tag = source_.find('{', at_); tag != std::string::npos; tag = source_.find('{', tag + 1)) {
+// Where the next "{{", "{%" or "{#" is; npos without one.
+size_t Lexer::next_tag() const {
+  for (size_t tag = source_.find('{', at_); tag != std::string::npos;
+       tag = source_.find('{', tag + 1)) {
     const char next = tag + 1 < source_.size() ? source_[tag + 1] : '\0';
     if (next == '{' || next == '%' || next == '#') {
-      break;
+      return tag;
     }
   }
+  return std::string::npos;
+}
+
+Status Lexer::root() {
+  const size_t tag = next_tag();
   if (tag == std::string::npos) {
     push(TokenKind::text, std::string(rest()));
     advance(rest().size());
@@ -203,29 +211,38 @@ Status Lexer::comment() {
   return {};
 }
 
+// Length of "{% endraw %}" at `tag` with the whitespace that it takes along, 0 when it is something
+// else.
+size_t Lexer::raw_end_length(size_t tag) const {
+  std::string_view text = std::string_view(source_).substr(tag);
+  const size_t n_all = text.size();
+  text.remove_prefix(text.size() > 2 && (text[2] == '-' || text[2] == '+') ? 3 : 2);
+  text = strip(text, Side::left);
+  if (!text.starts_with("endraw")) {
+    return 0;
+  }
+  text = strip(text.substr(6), Side::left);
+  if (text.starts_with("-%}")) {
+    text = strip(text.substr(3), Side::left);
+  } else if (text.starts_with("+%}")) {
+    text.remove_prefix(3);
+  } else if (text.starts_with("%}")) {
+    text.remove_prefix(text.starts_with("%}\n") ? 3 : 2);
+  } else {
+    return 0;
+  }
+  return n_all - text.size();
+}
+
 Status Lexer::raw() {
   for (size_t tag = source_.find("{%", at_); tag != std::string::npos;
        tag = source_.find("{%", tag + 2)) {
-    size_t n = tag + 2;
-    const char sign = n < source_.size() ? source_[n] : '\0';
-    n += sign == '-' || sign == '+' ? 1 : 0;
-    const auto from = [&] { return std::string_view(source_).substr(n); };
-    n += space_length(from());
-    if (!from().starts_with("endraw")) {
-      continue;
+    const size_t length = raw_end_length(tag);
+    if (length > 0) {
+      push_text(rest().substr(0, tag - at_), source_[tag + 2], true);
+      advance(length);
+      return {};
     }
-    n += 6;
-    n += space_length(from());
-    const bool strips = from().starts_with("-%}");
-    const bool keeps = from().starts_with("+%}");
-    if (!strips && !keeps && !from().starts_with("%}")) {
-      continue;
-    }
-    push_text(rest().substr(0, tag - at_), sign, true);
-    n += strips || keeps ? 3 : 2;
-    n += strips ? space_length(from()) : (!keeps && from().starts_with("\n") ? 1 : 0);
-    advance(n - at_);
-    return {};
   }
   if (at_ == source_.size()) {
     return {};

@@ -50,14 +50,15 @@ Result<std::optional<Value>> Interpreter::peek(LoopObject& loop) {
   return loop.after;
 }
 
-Result<std::optional<Value>> Interpreter::next_item(LoopObject& loop) {
+Result<bool> Interpreter::advance(LoopObject& loop) {
   QUERN_TRY(peek(loop));
   std::optional<Value> item = std::exchange(loop.after, std::nullopt);
-  if (item) {
-    ++loop.index0;
-    loop.before = std::exchange(loop.current, *item);
+  if (!item) {
+    return false;
   }
-  return item;
+  ++loop.index0;
+  loop.before = std::exchange(loop.current, std::move(*item));
+  return true;
 }
 
 // Gives the body a fresh scope with the targets and `loop`.
@@ -69,65 +70,58 @@ Status Interpreter::enter_iteration(const std::shared_ptr<LoopObject>& loop) {
   return assign(loop->stmt->target, loop->current);
 }
 
+// Runs the body for the next item. Nothing at the end, or how the body ended.
+Result<std::optional<Interpreter::Flow>> Interpreter::run_iteration(
+    const std::shared_ptr<LoopObject>& loop) {
+  QUERN_ASSIGN(const bool found, advance(*loop));
+  if (!found) {
+    return std::optional<Flow>();
+  }
+  QUERN_TRY(enter_iteration(loop));
+  QUERN_ASSIGN(const Flow flow, run(loop->stmt->body.statements));
+  return std::optional(flow);
+}
+
 Status Interpreter::run_loop_items(const std::shared_ptr<LoopObject>& loop) {
   const std::shared_ptr<Scope> outer = scope_;
-  const Stmt& stmt = *loop->stmt;
   bool completed = false;  // one iteration at least, without break or continue
-  Status status;
-  while (status) {
-    auto item = next_item(*loop);
-    if (!item) {
-      status = std::unexpected(std::move(item).error());
-      break;
-    }
-    if (!*item) {
-      break;
-    }
-    status = enter_iteration(loop);
-    if (!status) {
-      break;
-    }
-    auto flow = run(stmt.body.statements);
+  while (true) {
+    auto flow = run_iteration(loop);
     scope_ = outer;
-    if (!flow) {
-      status = std::unexpected(std::move(flow).error());
+    QUERN_TRY(flow);
+    if (!*flow || **flow == Flow::break_loop) {
       break;
     }
-    completed = completed || *flow == Flow::normal;
-    if (*flow == Flow::break_loop) {
-      break;
-    }
+    completed = completed || **flow == Flow::normal;
   }
-  scope_ = outer;
-  if (status && !completed && !stmt.otherwise.statements.empty()) {
-    auto flow = run_block(stmt.otherwise);
-    status = flow ? Status() : Status(std::unexpected(std::move(flow).error()));
+  if (!completed && !loop->stmt->otherwise.statements.empty()) {
+    QUERN_TRY(run_block(loop->stmt->otherwise));
   }
-  scope_ = outer;
-  return status;
+  return {};
 }
 
 Result<int64_t> Interpreter::loop_length(LoopObject& loop) {
-  if (!loop.known_length && loop.stmt->test == nullptr) {
-    loop.known_length = static_cast<int64_t>(loop.items.size());
+  if (loop.known_length) {
+    return *loop.known_length;
   }
-  if (!loop.known_length) {
+  auto n_items = static_cast<int64_t>(loop.items.size());
+  if (loop.stmt->test != nullptr) {
     // Filters all that is left now, as Jinja does.
     std::vector<Value> rest;
     QUERN_TRY(peek(loop));
-    const int64_t seen = loop.index0 + 1;
-    while (loop.after) {
-      rest.push_back(*std::exchange(loop.after, std::nullopt));
+    while (std::optional<Value> item = std::exchange(loop.after, std::nullopt)) {
+      rest.push_back(std::move(*item));
       QUERN_TRY(peek(loop));
     }
-    loop.known_length = seen + static_cast<int64_t>(rest.size());
+    n_items = loop.index0 + 1 + static_cast<int64_t>(rest.size());
     loop.items = std::move(rest);
     loop.next = 0;
     if (!loop.items.empty()) {
       loop.after = loop.items[loop.next++];
     }
   }
-  return *loop.known_length;
+  loop.known_length = n_items;
+  return n_items;
 }
 
 Result<std::optional<Value>> Interpreter::loop_neighbour(LoopObject& loop, std::string_view name) {
@@ -172,9 +166,24 @@ Result<Value> loop_changed(const Call& call) {
   return Value::boolean(!same);
 }
 
+NativeFn find_loop_method(std::string_view name) {
+  return name == "cycle" ? loop_cycle : name == "changed" ? loop_changed : nullptr;
+}
+
+// index, index0, depth and depth0
+std::optional<int64_t> loop_place(const LoopObject& loop, std::string_view name) {
+  if (name == "index" || name == "index0") {
+    return loop.index0 + (name == "index" ? 1 : 0);
+  }
+  if (name == "depth" || name == "depth0") {
+    return loop.depth0 + (name == "depth" ? 1 : 0);
+  }
+  return std::nullopt;
+}
+
 Value loop_method(const Value& self, std::string_view name, NativeFn function) {
   auto object = std::make_shared<FunctionObject>();
-  object->name = name;
+  object->name = name == "cycle" ? "cycle" : "changed";  // outlives the template's text
   object->function = function;
   object->self = self;
   object->depth = self.depth() + 1;
@@ -186,11 +195,8 @@ Value loop_method(const Value& self, std::string_view name, NativeFn function) {
 Result<std::optional<Value>> Interpreter::loop_attribute(const Value& value,
                                                          std::string_view name) {
   auto& loop = value.as<LoopObject>();
-  if (name == "index" || name == "index0") {
-    return std::optional(Value::integer(loop.index0 + (name == "index" ? 1 : 0)));
-  }
-  if (name == "depth" || name == "depth0") {
-    return std::optional(Value::integer(loop.depth0 + (name == "depth" ? 1 : 0)));
+  if (const std::optional<int64_t> place = loop_place(loop, name)) {
+    return std::optional(Value::integer(*place));
   }
   if (name == "first") {
     return std::optional(Value::boolean(loop.index0 == 0));
@@ -203,11 +209,8 @@ Result<std::optional<Value>> Interpreter::loop_attribute(const Value& value,
     const int64_t passed = name == "length" ? 0 : loop.index0 + (name == "revindex" ? 0 : 1);
     return std::optional(Value::integer(n - passed));
   }
-  if (name == "cycle") {
-    return std::optional(loop_method(value, "cycle", loop_cycle));
-  }
-  if (name == "changed") {
-    return std::optional(loop_method(value, "changed", loop_changed));
+  if (const NativeFn method = find_loop_method(name)) {
+    return std::optional(loop_method(value, name, method));
   }
   return std::optional<Value>();
 }

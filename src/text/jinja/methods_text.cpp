@@ -297,10 +297,11 @@ Result<Value> expandtabs(const Call& call) {
       QUERN_TRY(call.runtime.reserve(out.size() + n));
       out.append(n, ' ');
       column += n;
-    } else {
-      out += c;
-      column = c == '\n' || c == '\r' ? 0 : column + ((c & 0xC0) != 0x80 ? 1 : 0);
+      continue;
     }
+    out += c;
+    const bool starts_char = (c & 0xC0) != 0x80;
+    column = c == '\n' || c == '\r' ? 0 : column + static_cast<uint64_t>(starts_char);
   }
   return same_kind(call, std::move(out));
 }

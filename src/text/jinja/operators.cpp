@@ -312,33 +312,43 @@ Result<Value> unary(Operator op, const Value& operand) {
 
 namespace {
 
+Result<int> order(Operator op, Operands v);
+
 // -1, 0, 1; 2 when a NaN makes them incomparable.
 int order_of(double a, double b) {
   return a < b ? -1 : a > b ? 1 : a == b ? 0 : 2;
 }
 
+template <typename T>
+int sign_of_order(const T& a, const T& b) {
+  return a < b ? -1 : b < a ? 1 : 0;
+}
+
+// The first items that differ, or the longer sequence, decide.
+Result<int> order_of_items(Operator op, Operands v) {
+  const auto& a = v.left.items();
+  const auto& b = v.right.items();
+  const auto [left, right] =
+      std::mismatch(a.begin(), a.end(), b.begin(), b.end(),
+                    [](const Value& x, const Value& y) { return equals(x, y); });
+  if (left == a.end() || right == b.end()) {
+    return sign_of_order(a.size(), b.size());
+  }
+  return order(op, {*left, *right});
+}
+
 Result<int> order(Operator op, Operands v) {
   if (v.left.is_integral() && v.right.is_integral()) {
-    const int64_t a = v.left.as_integer();
-    const int64_t b = v.right.as_integer();
-    return a < b ? -1 : a > b ? 1 : 0;
+    return sign_of_order(v.left.as_integer(), v.right.as_integer());
   }
   if (v.left.is_number() && v.right.is_number()) {
     return order_of(v.left.as_real(), v.right.as_real());
   }
   if (v.left.is(Kind::string) && v.right.is(Kind::string)) {
-    const int result = v.left.text().compare(v.right.text());
-    return result < 0 ? -1 : result > 0 ? 1 : 0;
+    return sign_of_order(v.left.text(), v.right.text());
   }
   if (v.left.is_sequence() && v.left.kind() == v.right.kind()) {
-    const auto& a = v.left.items();
-    const auto& b = v.right.items();
-    for (size_t i = 0; i < std::min(a.size(), b.size()); ++i) {
-      if (!equals(a[i], b[i])) {
-        return order(op, {a[i], b[i]});
-      }
-    }
-    return a.size() < b.size() ? -1 : a.size() > b.size() ? 1 : 0;
+    return order_of_items(op, v);
   }
   return raise("'" + std::string(symbol(op)) + "' not supported between instances of " +
                quoted_type(v.left) + " and " + quoted_type(v.right));

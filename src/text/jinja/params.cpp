@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include <fmt/format.h>
+
 #include "base/check.h"
 
 namespace quern::jinja {
@@ -21,11 +23,11 @@ Result<Params> Params::bind(const Call& call, const Signature& signature) {
   for (const auto& [name, value] : call.args.named) {
     const auto* it = std::find(signature.names.begin(), signature.names.end(), name);
     if (it == signature.names.end()) {
-      return raise(function + "() got an unexpected keyword argument '" + name + "'");
+      return raise(fmt::format("{}() got an unexpected keyword argument '{}'", function, name));
     }
     const auto i = static_cast<size_t>(it - signature.names.begin());
     if (params.values_[i] != nullptr) {
-      return raise(function + "() got multiple values for argument '" + name + "'");
+      return raise(fmt::format("{}() got multiple values for argument '{}'", function, name));
     }
     params.values_[i] = &value;
   }

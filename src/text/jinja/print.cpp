@@ -1,8 +1,10 @@
 #include "text/jinja/print.h"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cmath>
+#include <iterator>
 
 #include <fmt/format.h>
 
@@ -12,6 +14,31 @@
 
 namespace quern::jinja {
 
+namespace {
+
+// A finite number as decimal digits d.ddd times 10^exponent, the fewest that read back.
+struct Decimal {
+  bool negative = false;
+  std::string digits;
+  int exponent = 0;
+};
+
+Decimal shortest(double value) {
+  std::array<char, 40> buffer{};
+  const auto result = std::to_chars(buffer.data(), buffer.data() + buffer.size(), value,
+                                    std::chars_format::scientific);
+  const std::string_view text(buffer.data(), static_cast<size_t>(result.ptr - buffer.data()));
+  const size_t e = text.find('e');
+  Decimal decimal;
+  decimal.negative = text.front() == '-';
+  decimal.exponent = std::stoi(std::string(text.substr(e + 1)));
+  std::copy_if(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(e),
+               std::back_inserter(decimal.digits), [](char c) { return c >= '0' && c <= '9'; });
+  return decimal;
+}
+
+}  // namespace
+
 std::string repr_real(double value) {
   if (std::isnan(value)) {
     return "nan";
@@ -19,19 +46,7 @@ std::string repr_real(double value) {
   if (std::isinf(value)) {
     return value < 0 ? "-inf" : "inf";
   }
-  std::array<char, 40> buffer{};
-  const auto result = std::to_chars(buffer.data(), buffer.data() + buffer.size(), value,
-                                    std::chars_format::scientific);
-  const std::string_view text(buffer.data(), static_cast<size_t>(result.ptr - buffer.data()));
-  const size_t e = text.find('e');
-  const int exponent = std::stoi(std::string(text.substr(e + 1)));
-  const bool negative = text.front() == '-';
-  std::string digits;
-  for (const char c : text.substr(0, e)) {
-    if (c >= '0' && c <= '9') {
-      digits += c;
-    }
-  }
+  const auto [negative, digits, exponent] = shortest(value);
   const std::string sign = negative ? "-" : "";
   // Python's repr: scientific below 1e-4 and from 1e16 on.
   if (exponent < -4 || exponent >= 16) {

@@ -1,5 +1,6 @@
 #include "text/jinja/strftime.h"
 
+#include <algorithm>
 #include <array>
 #include <optional>
 
@@ -171,7 +172,7 @@ std::string pad(Number number, char flag) {
     return std::to_string(number.value);
   }
   const char fill = flag == '_' ? ' ' : flag == '0' ? '0' : number.pad;
-  std::string digits = std::to_string(number.value);
+  const std::string digits = std::to_string(number.value);
   const auto width = static_cast<size_t>(number.width);
   return digits.size() < width ? std::string(width - digits.size(), fill) + digits : digits;
 }
@@ -192,21 +193,22 @@ std::optional<std::string> directive_text(char directive, char flag, const std::
 }  // namespace
 
 std::string format_time(std::string_view format, const std::tm& time) {
+  static constexpr std::string_view kFlags = "-_0^";
   std::string out;
-  for (size_t i = 0; i < format.size(); ++i) {
-    if (format[i] != '%' || i + 1 >= format.size()) {
-      out += format[i];
-      continue;
+  while (!format.empty()) {
+    const size_t percent = std::min(format.find('%'), format.size());
+    out += format.substr(0, percent);
+    format.remove_prefix(percent);
+    if (format.size() < 2) {
+      break;
     }
-    const bool flagged = std::string_view("-_0^").find(format[i + 1]) != std::string_view::npos &&
-                         i + 2 < format.size();
-    const char flag = flagged ? format[i + 1] : '\0';
-    const char directive = format[i + (flagged ? 2 : 1)];
-    const auto text = directive_text(directive, flag, time);
-    out += text ? *text : std::string(format.substr(i, flagged ? 3 : 2));
-    i += flagged ? 2 : 1;
+    const bool flagged = format.size() > 2 && kFlags.find(format[1]) != std::string_view::npos;
+    const size_t length = flagged ? 3 : 2;
+    const auto text = directive_text(format[length - 1], flagged ? format[1] : '\0', time);
+    out += text ? *text : std::string(format.substr(0, length));
+    format.remove_prefix(length);
   }
-  return out;
+  return out += format;
 }
 
 }  // namespace quern::jinja

@@ -58,8 +58,9 @@ std::vector<std::string_view> rsplit_space(std::string_view text, size_t limit) 
   if (parts.size() > limit) {
     // All before the last `limit` words is one part.
     const size_t n_joined = parts.size() - limit;
-    const char* end = parts[n_joined - 1].data() + parts[n_joined - 1].size();
-    const std::string_view head(text.data(), static_cast<size_t>(end - text.data()));
+    const std::string_view last = parts[n_joined - 1];
+    const auto end = static_cast<size_t>(last.data() - text.data()) + last.size();
+    const std::string_view head = text.substr(0, end);
     parts.erase(parts.begin() + 1, parts.begin() + static_cast<std::ptrdiff_t>(n_joined));
     parts.front() = head;
   }

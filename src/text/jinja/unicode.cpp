@@ -14,26 +14,37 @@ utf8proc_int32_t signed_code(char32_t c) {
   return static_cast<utf8proc_int32_t>(c);
 }
 
+// Whether a sequence's first two bytes can begin a code point: no longer form than needed, no
+// surrogate, nothing beyond U+10FFFF.
+bool valid_start(unsigned char first, unsigned char second) {
+  switch (first) {
+    case 0xE0:
+      return second >= 0xA0;
+    case 0xED:
+      return second <= 0x9F;
+    case 0xF0:
+      return second >= 0x90;
+    case 0xF4:
+      return second <= 0x8F;
+    default:
+      return first >= 0xC2 && first <= 0xF4;
+  }
+}
+
+bool continues(char c) {
+  return (static_cast<unsigned char>(c) & 0xC0) == 0x80;
+}
+
 // Length of a valid sequence at `at`, else 0.
 size_t valid_length(std::string_view text, size_t at) {
-  const auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
-  const unsigned char first = byte(at);
+  const auto first = static_cast<unsigned char>(text[at]);
   if (first < 0x80) {
     return 1;
   }
   const size_t length = first >= 0xF0 ? 4 : first >= 0xE0 ? 3 : 2;
-  if (first < 0xC2 || first > 0xF4 || text.size() - at < length) {
-    return 0;
-  }
-  for (size_t i = 1; i < length; ++i) {
-    if ((byte(at + i) & 0xC0) != 0x80) {
-      return 0;
-    }
-  }
-  const unsigned char second = byte(at + 1);
-  const bool overlong = (first == 0xE0 && second < 0xA0) || (first == 0xF0 && second < 0x90);
-  const bool beyond = (first == 0xED && second > 0x9F) || (first == 0xF4 && second > 0x8F);
-  return overlong || beyond ? 0 : length;
+  const std::string_view tail = text.substr(at + 1, length - 1);
+  const bool whole = tail.size() == length - 1 && std::all_of(tail.begin(), tail.end(), continues);
+  return whole && valid_start(first, static_cast<unsigned char>(tail[0])) ? length : 0;
 }
 
 }  // namespace
@@ -233,10 +244,11 @@ void append_lower(std::string& out, std::string_view text, size_t at) {
     out += "i\xCC\x87";
   } else if (c == 0x3A3) {
     size_t before = at;
-    bool is_inside = before > 0;
-    while (is_inside) {
+    while (before > 0) {
       --before;
-      is_inside = before > 0 && (static_cast<unsigned char>(text[before]) & 0xC0) == 0x80;
+      if (!continues(text[before])) {
+        break;
+      }
     }
     const bool ends =
         at > 0 && cased_at(text, before) && !cased_at(text, at + char_bytes(text, at));

@@ -130,6 +130,12 @@ TEST(JinjaLimits, MemoryIsFreedAsValuesDie) {
   EXPECT_EQ(text.value_or("?"), "ok");
 }
 
+TEST(JinjaLimits, SubscriptsNeedAnIndex) {
+  for (const char* source : {"{{ a[] }}", "{{ a[, 1] }}", "{{ a[,] }}", "{{ a[1 2] }}"}) {
+    EXPECT_FALSE(render_result(source).has_value()) << source;
+  }
+}
+
 TEST(JinjaLimits, EveryCutOfATemplateIsTextOrError) {
   const std::string source =
       "{% macro m(a, b=[1, {'k': none}]) %}{{ '%s' % a ~ b|tojson(indent=2) }}{% endmacro %}\n"

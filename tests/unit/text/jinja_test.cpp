@@ -161,8 +161,8 @@ TEST(ParseTime, FillsInTheWeekdayAndTheDayOfTheYear) {
   EXPECT_EQ(time->tm_wday, 2);    // a Tuesday
   EXPECT_EQ(time->tm_yday, 365);  // 2024 is a leap year
   EXPECT_EQ(time->tm_sec, 58);
-  for (const char* text :
-       {"", "2024", "2024-13-01", "2023-02-29T00:00:00", "2024-01-01T25:00:00"}) {
+  for (const char* text : {"", "2024", "2024-13-01", "2024-12", "2024-12-", "2024/12/01",
+                           "2023-02-29T00:00:00", "2024-01-01T25:00:00"}) {
     EXPECT_FALSE(parse_time(text).has_value()) << text;
   }
 }
