@@ -362,29 +362,71 @@ const uint8_t* tile_weights(const MatmulArgs& args, uint32_t tile) {
   return reinterpret_cast<const uint8_t*>(args.weights) + tile * tile_bytes;
 }
 
+// One tile of rows for one group of T tokens whose tables are filled.
+template <class F, int T>
+void direct_tile(const MatmulArgs& args, const GroupTables& tables, uint32_t tile, size_t token) {
+  const size_t n_columns = args.n_columns;
+  const size_t panel_bytes = n_columns / F::kElements * F::kBytes;
+  const size_t out_row = args.paired ? token / 2 : token;
+  const OutputRows to{args.out + out_row * args.out_stride,
+                      args.out_stride,
+                      args.bias,
+                      static_cast<int>(tile) * kPairRows,
+                      static_cast<int>(args.n_rows),
+                      args.paired};
+  for (int panel = 0; panel < 2; ++panel) {
+    __m512 acc[T];
+    for (__m512& a : acc) {
+      a = _mm512_setzero_ps();
+    }
+    const uint8_t* weights = tile_weights<F>(args, tile) + static_cast<size_t>(panel) * panel_bytes;
+    direct_panel<F, T>({weights, static_cast<int>(n_columns / 32), args.x.codes + token * n_columns,
+                        args.x.scales + token * n_columns / 32, tables},
+                       acc);
+    store_panel<T>(to, panel, acc);
+  }
+}
+
+template <class F, int T>
+void fill_tables(const MatmulArgs& args, const GroupTables& tables, size_t token) {
+  const size_t n_columns = args.n_columns;
+  fill_group_tables<F, T>(args.x.sums + token * n_columns / 16,
+                          args.x.scales + token * n_columns / 32, static_cast<int>(n_columns / 32),
+                          tables);
+}
+
 template <class F, int T>
 void direct_matmul(const MatmulArgs& args) {
-  const Scratch scratch = carve_scratch(args.scratch, static_cast<int>(args.n_columns));
-  const int n_blocks = static_cast<int>(args.n_columns / 32);
-  fill_group_tables<F, T>(args.x.sums, args.x.scales, n_blocks, scratch.tables);
-  const size_t panel_bytes = static_cast<size_t>(args.n_columns) / F::kElements * F::kBytes;
+  const GroupTables tables = carve_scratch(args.scratch, static_cast<int>(args.n_columns)).tables;
+  fill_tables<F, T>(args, tables, 0);
   for (uint32_t tile = args.first_tile; tile < args.last_tile; ++tile) {
-    const OutputRows to{args.out,
-                        args.out_stride,
-                        args.bias,
-                        static_cast<int>(tile) * kPairRows,
-                        static_cast<int>(args.n_rows),
-                        args.paired};
-    for (int panel = 0; panel < 2; ++panel) {
-      __m512 acc[T];
-      for (__m512& a : acc) {
-        a = _mm512_setzero_ps();
-      }
-      const uint8_t* weights =
-          tile_weights<F>(args, tile) + static_cast<size_t>(panel) * panel_bytes;
-      direct_panel<F, T>({weights, n_blocks, args.x.codes, args.x.scales, scratch.tables}, acc);
-      store_panel<T>(to, panel, acc);
+    direct_tile<F, T>(args, tables, tile, 0);
+  }
+}
+
+// A few groups, the last of T tokens: unpacking a tile again for each, while it is in the cache, is
+// cheaper than the way through scratch. The groups' tables lie where unpacked codes would.
+constexpr uint32_t kDirectTokens = 3 * kTileTokens;
+template <class F, int T>
+void direct_groups(const MatmulArgs& args) {
+  const Scratch scratch = carve_scratch(args.scratch, static_cast<int>(args.n_columns));
+  const size_t table_bytes = round_up_64(size_t{args.n_columns} / 16 * kMaxT * 4);
+  const size_t n_full = (args.n_tokens - T) / kTileTokens;
+  GroupTables tables[kDirectTokens / kTileTokens];
+  for (size_t g = 0; g <= n_full; ++g) {
+    uint8_t* at = scratch.codes + 2 * g * table_bytes;
+    tables[g] = {reinterpret_cast<int32_t*>(at), reinterpret_cast<float*>(at + table_bytes)};
+    if (g < n_full) {
+      fill_tables<F, kMaxT>(args, tables[g], g * kTileTokens);
+    } else {
+      fill_tables<F, T>(args, tables[g], g * kTileTokens);
     }
+  }
+  for (uint32_t tile = args.first_tile; tile < args.last_tile; ++tile) {
+    for (size_t g = 0; g < n_full; ++g) {
+      direct_tile<F, kMaxT>(args, tables[g], tile, g * kTileTokens);
+    }
+    direct_tile<F, T>(args, tables[n_full], tile, n_full * kTileTokens);
   }
 }
 
@@ -462,23 +504,33 @@ void tiled_matmul(const MatmulArgs& args) {
   }
 }
 
+template <class F, int T>
+void few_tokens(const MatmulArgs& args) {
+  if (args.n_tokens == T) {
+    direct_matmul<F, T>(args);
+  } else {
+    direct_groups<F, T>(args);
+  }
+}
+
 template <class F>
 void matmul_codes(const MatmulArgs& args) {
-  switch (args.n_tokens) {
+  if (args.n_tokens > kDirectTokens) {
+    return tiled_matmul<F>(args);
+  }
+  switch (args.n_tokens % kTileTokens) {
     case 1:
-      return direct_matmul<F, 1>(args);
+      return few_tokens<F, 1>(args);
     case 2:
-      return direct_matmul<F, 2>(args);
+      return few_tokens<F, 2>(args);
     case 3:
-      return direct_matmul<F, 3>(args);
+      return few_tokens<F, 3>(args);
     case 4:
-      return direct_matmul<F, 4>(args);
+      return few_tokens<F, 4>(args);
     case 5:
-      return direct_matmul<F, 5>(args);
-    case 6:
-      return direct_matmul<F, 6>(args);
+      return few_tokens<F, 5>(args);
     default:
-      return tiled_matmul<F>(args);
+      return few_tokens<F, 6>(args);
   }
 }
 
