@@ -42,7 +42,8 @@ void bench_encode(benchmark::State& state, const WordModel& model, const std::st
     model.encode(text, {}, ids);
     benchmark::DoNotOptimize(ids.data());
   }
-  state.SetBytesProcessed(static_cast<int64_t>(state.iterations() * text.size()));
+  state.SetBytesProcessed(
+      static_cast<int64_t>(static_cast<size_t>(state.iterations()) * text.size()));
   state.counters["tokens"] = static_cast<double>(ids.size());
 }
 
