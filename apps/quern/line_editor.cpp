@@ -1,13 +1,14 @@
 #include "line_editor.h"
 
 #include <clocale>
-#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <system_error>
 #include <utility>
 
 #include <histedit.h>
+
+#include "base/suspend.h"
 
 namespace quern::app {
 namespace {
@@ -57,7 +58,7 @@ struct LineEditor::Impl {
   // Ctrl-Z: back to the shell with the terminal as it was, and on from there when it returns.
   static unsigned char on_suspend(EditLine* editor, int /*key*/) {
     el_set(editor, EL_PREP_TERM, 0);
-    std::raise(SIGTSTP);
+    suspend_process();
     el_set(editor, EL_PREP_TERM, 1);
     return CC_REDISPLAY;
   }
