@@ -39,6 +39,7 @@ void check_error(const Error& error) {
 
 }  // namespace
 
+// The name is libFuzzer's. NOLINTNEXTLINE(readability-identifier-naming)
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const ByteSpan bytes(reinterpret_cast<const std::byte*>(data), size);
   const auto card = parse_model_card(bytes, size);

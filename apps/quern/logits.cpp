@@ -57,24 +57,20 @@ std::unexpected<Error> cannot_write(const std::string& path, int code) {
                .expected = "a file that can be written"});
 }
 
-using File = std::unique_ptr<std::FILE, int (*)(std::FILE*)>;
-
-// Computes the tokens as one prompt; each row goes to the file as it comes.
 struct Output {
-  File file;
   std::string path;
+  std::unique_ptr<std::FILE, int (*)(std::FILE*)> file;
 };
 
-Status write_rows(Engine& engine, std::vector<TokenId> tokens, Output output) {
-  File& file = output.file;
-  const std::string& path = output.path;
+// Computes the tokens as one prompt; each row goes to the file as it comes.
+Status write_rows(Engine& engine, std::vector<TokenId> tokens, Output out) {
   const uint64_t n_tokens = tokens.size();
   Progress progress("computing");
   int error_code = 0;
   std::string failure;
   const auto on_logits = [&](uint32_t position, std::span<const float> row) {
     if (error_code == 0 &&
-        std::fwrite(row.data(), sizeof(float), row.size(), file.get()) != row.size()) {
+        std::fwrite(row.data(), sizeof(float), row.size(), out.file.get()) != row.size()) {
       error_code = errno;
     }
     progress.update(position + 1, n_tokens);
@@ -88,10 +84,10 @@ Status write_rows(Engine& engine, std::vector<TokenId> tokens, Output output) {
   if (!failure.empty()) {
     return fail({.kind = ErrorKind::device, .where = "logits", .what = failure, .expected = {}});
   }
-  if (error_code == 0 && std::fclose(file.release()) != 0) {
+  if (error_code == 0 && std::fclose(out.file.release()) != 0) {
     error_code = errno;
   }
-  return error_code == 0 ? Status() : cannot_write(path, error_code);
+  return error_code == 0 ? Status() : cannot_write(out.path, error_code);
 }
 
 Status logits(const Options& options) {
@@ -100,12 +96,11 @@ Status logits(const Options& options) {
   QUERN_ASSIGN(const std::filesystem::path path, find_model(options.model));
   QUERN_ASSIGN(const Session session,
                open_session(options.model, {path, static_cast<uint32_t>(tokens.size())}));
-  File file(std::fopen(options.out.c_str(), "wb"), &std::fclose);
-  if (!file) {
+  Output out{.path = options.out, .file = {std::fopen(options.out.c_str(), "wb"), &std::fclose}};
+  if (!out.file) {
     return cannot_write(options.out, errno);
   }
-  return write_rows(*session.engine, std::move(tokens),
-                    {.file = std::move(file), .path = options.out});
+  return write_rows(*session.engine, std::move(tokens), std::move(out));
 }
 
 }  // namespace

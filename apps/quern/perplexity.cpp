@@ -118,8 +118,8 @@ void print(const Options& options, const Score& score, uint64_t n_chunks) {
 Result<std::vector<TokenId>> text_tokens(const Tokenizer& tokenizer, std::string_view text) {
   QUERN_ASSIGN(std::vector<TokenId> tokens,
                tokenizer.encode(text, {.add_special = false, .parse_special = false}));
-  if (tokenizer.adds_bos() && tokenizer.special().bos) {
-    tokens.insert(tokens.begin(), *tokenizer.special().bos);
+  if (const auto bos = leading_bos(tokenizer)) {
+    tokens.insert(tokens.begin(), *bos);
   }
   return tokens;
 }
@@ -145,9 +145,7 @@ Status perplexity(const Options& options) {
   for (uint64_t i = 0; i < n_chunks; ++i) {
     const auto begin = tokens.begin() + static_cast<std::ptrdiff_t>(i * options.n_ctx);
     std::vector<TokenId> window(begin, begin + options.n_ctx);
-    if (tokenizer.adds_bos() && tokenizer.special().bos) {
-      window.front() = *tokenizer.special().bos;
-    }
+    window.front() = leading_bos(tokenizer).value_or(window.front());
     QUERN_TRY(score_window(*session.engine, std::move(window), score));
     progress.update(i + 1, n_chunks, fmt::format("perplexity {:.4f}", score.perplexity()));
   }

@@ -24,12 +24,16 @@ Result<std::vector<TokenId>> chat_prompt(const LoadedModel& model,
   return model.tokenizer().encode(text, {.add_special = false, .parse_special = true});
 }
 
+std::optional<TokenId> leading_bos(const Tokenizer& tokenizer) {
+  return tokenizer.adds_bos() ? tokenizer.special().bos : std::nullopt;
+}
+
 Result<std::vector<TokenId>> raw_prompt(const LoadedModel& model, std::string_view text) {
   const Tokenizer& tokenizer = model.tokenizer();
   QUERN_ASSIGN(std::vector<TokenId> tokens,
                tokenizer.encode(text, {.add_special = false, .parse_special = true}));
-  if (tokenizer.adds_bos() && tokenizer.special().bos) {
-    tokens.insert(tokens.begin(), *tokenizer.special().bos);
+  if (const auto bos = leading_bos(tokenizer)) {
+    tokens.insert(tokens.begin(), *bos);
   }
   return tokens;
 }

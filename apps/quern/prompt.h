@@ -1,6 +1,7 @@
 // What a user wrote, turned into the tokens that a model is given.
 #pragma once
 
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -15,6 +16,9 @@ namespace quern::app {
 // itself writes the tokens that begin a text. There must be a template.
 Result<std::vector<TokenId>> chat_prompt(const LoadedModel& model,
                                          std::vector<ChatMessage> messages);
+
+// The token that this model wants before a text, if it wants one.
+std::optional<TokenId> leading_bos(const Tokenizer& tokenizer);
 
 // The text as it stands: special text parsed, BOS before it where the model says so.
 Result<std::vector<TokenId>> raw_prompt(const LoadedModel& model, std::string_view text);

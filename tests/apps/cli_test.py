@@ -266,13 +266,13 @@ class Repl(Case):
     def open(self, *flags, model=None):
         terminal = Terminal([QUERN, "run", str(model or chat_model()), "--temp", "0", *map(str, flags)], environment())
         self.addCleanup(terminal.close)
-        terminal.wait_for(">>> ")
+        terminal.wait_for_prompt(">>> ")
         return terminal
 
     def say(self, terminal, text):
         """Types a line; what is shown until the next prompt."""
         terminal.type(text + "\r")
-        return terminal.wait_for("\n>>> ").replace("\r", "")
+        return terminal.wait_for_prompt("\n>>> ").replace("\r", "")
 
     def leave(self, terminal):
         terminal.type("/bye\r")
@@ -309,9 +309,9 @@ class Repl(Case):
     def test_a_fenced_message_keeps_its_lines(self):
         terminal = self.open("--max-tokens", 8)
         terminal.type('"""Lily\r')
-        terminal.wait_for("... ")
+        terminal.wait_for_prompt("... ")
         terminal.type("/bye\r")
-        terminal.wait_for("... ")
+        terminal.wait_for_prompt("... ")
         shown = self.say(terminal, 'and Tom"""')
         expected = quern("run", chat_model(), "Lily\n/bye\nand Tom", "--temp", 0, "--max-tokens", 8).stdout.decode()
         self.assertIn(expected.strip(), shown)
@@ -324,12 +324,12 @@ class Repl(Case):
         terminal.wait_for("Lily\r\n" + first)
         terminal.type("\x03")
         terminal.wait_for("(stopped)")
-        terminal.wait_for(">>> ")
+        terminal.wait_for_prompt(">>> ")
         terminal.type("half a line")
         terminal.wait_for("half a line")
         terminal.type("\x03")
         terminal.wait_for("^C")
-        terminal.wait_for(">>> ")
+        terminal.wait_for_prompt(">>> ")
         self.assertIn("/system", self.say(terminal, "/help"))
         terminal.type("\x04")
         self.assertEqual(terminal.exit_code(), 0)
@@ -351,7 +351,7 @@ class Repl(Case):
         terminal.type("\x1b[A\x1b[A")  # before /bye
         terminal.wait_for("A line to remember")
         terminal.type("\r")
-        terminal.wait_for("\n>>> ")
+        terminal.wait_for_prompt("\n>>> ")
         self.leave(terminal)
 
     def test_a_model_without_template_talks_raw(self):

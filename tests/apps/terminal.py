@@ -3,9 +3,11 @@ import os
 import pty
 import select
 import signal
+import termios
 import time
 
 DEADLINE_S = 120
+LOCAL_FLAGS = 3  # in what tcgetattr returns; for both ends of the terminal, on Linux
 
 
 class Terminal:
@@ -19,9 +21,9 @@ class Terminal:
     def type(self, text):
         os.write(self.fd, text.encode())
 
-    def read_some(self):
+    def read_some(self, wait_s=1.0):
         """False when the program has closed the terminal."""
-        ready, _, _ = select.select([self.fd], [], [], 1)
+        ready, _, _ = select.select([self.fd], [], [], wait_s)
         if not ready:
             return True
         try:
@@ -41,6 +43,16 @@ class Terminal:
         at = self.shown.index(text) + len(text)
         seen, rest = self.shown[:at], self.shown[at:]
         self.raw, self.shown = rest.encode(), rest
+        return seen
+
+    def wait_for_prompt(self, text):
+        """The same, and until keys go to the line editor: it shows its prompt before it takes the keyboard over."""
+        seen = self.wait_for(text)
+        end = time.monotonic() + DEADLINE_S
+        while termios.tcgetattr(self.fd)[LOCAL_FLAGS] & termios.ICANON:
+            if time.monotonic() > end:
+                raise AssertionError("nobody reads the keyboard")
+            self.read_some(0.01)
         return seen
 
     def exit_code(self):

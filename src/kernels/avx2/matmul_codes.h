@@ -105,11 +105,11 @@ QUERN_INLINE __m256 accumulate(__m256 acc, const __m256i* dots, const Scales& w,
                                const GroupInput& x, int t) {
   __m256 f[2];
   for (int h = 0; h < n_subs(K); ++h) {
-    __m256i dot = dots[h];
     if constexpr (K.biased) {
-      dot = _mm256_add_epi32(dot, _mm256_set1_epi32(x.start[h * T + t]));
+      f[h] = _mm256_cvtepi32_ps(_mm256_add_epi32(dots[h], _mm256_set1_epi32(x.start[h * T + t])));
+    } else {
+      f[h] = _mm256_cvtepi32_ps(dots[h]);
     }
-    f[h] = _mm256_cvtepi32_ps(dot);
   }
   __m256 scaled = _mm256_mul_ps(f[0], w.s[0]);
   if constexpr (K.sub16) {
@@ -345,7 +345,7 @@ constexpr size_t round_up_64(size_t n) {
 }
 // Unpacked tiles that share one pass over the activations: a share of an L2 of 512 KiB, the
 // smallest on machines of this kind that matters.
-constexpr size_t kUnpackedBytes = 192 * 1024;
+constexpr size_t kUnpackedBytes = size_t{192} * 1024;
 
 constexpr size_t tiles_at_once(size_t n_columns) {
   const size_t n = kUnpackedBytes / (n_columns * kPairRows);

@@ -334,7 +334,7 @@ constexpr size_t round_up_64(size_t n) {
   return (n + 63) / 64 * 64;
 }
 // Unpacked tiles that share one pass over the activations; together about a third of a 1 MiB L2.
-constexpr size_t kUnpackedBytes = 320 * 1024;
+constexpr size_t kUnpackedBytes = size_t{320} * 1024;
 
 QUERN_INLINE int tiles_at_once(int n_columns) {
   const size_t tile_bytes = static_cast<size_t>(n_columns) * kPairRows;

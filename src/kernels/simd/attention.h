@@ -79,7 +79,7 @@ QUERN_INLINE void score_blocks(const PartitionKeys& keys, size_t first_block, fl
   }
   for (size_t d = 0; d < args.layer.head_dim; ++d) {
     for (int b = 0; b < kBlocks * kVecs; ++b) {
-      const Vec k = Kv::key(block[b / kVecs], d, static_cast<size_t>(b % kVecs * Vec::kLanes),
+      const Vec k = Kv::key(block[b / kVecs], d, static_cast<size_t>(b % kVecs) * Vec::kLanes,
                             args.layer.head_stride);
       for (int q = 0; q < N; ++q) {
         acc[q][b] = Vec::fma(Vec::set1(args.q[q][d]), k, acc[q][b]);
@@ -186,7 +186,8 @@ void attend(const AttentionArgs& args) {
   }
   constexpr int kVecs = N * 4 + 5 <= Vec::kRegisters ? 4 : (N * 2 + 3 <= Vec::kRegisters ? 2 : 1);
   size_t d = 0;
-  for (; d + kVecs * Vec::kLanes <= args.layer.head_stride; d += kVecs * Vec::kLanes) {
+  constexpr size_t kStep = size_t{kVecs} * Vec::kLanes;
+  for (; d + kStep <= args.layer.head_stride; d += kStep) {
     weigh<Kv, N, kVecs>(keys, args.scratch, d);
   }
   for (; d < args.layer.head_stride; d += Vec::kLanes) {

@@ -111,7 +111,8 @@ void write_head_f16(const KvWriteArgs& args, size_t head, size_t offset) {
     k[d * kBlockSlots] = row[d];
   }
   to_f16(args.v + head * layer.head_dim,
-         reinterpret_cast<uint16_t*>(layer.v + offset) + args.slot * layer.head_stride, layer);
+         reinterpret_cast<uint16_t*>(layer.v + offset) + size_t{args.slot} * layer.head_stride,
+         layer);
 }
 
 void write_head_f32(const KvWriteArgs& args, size_t head, size_t offset) {
@@ -119,7 +120,7 @@ void write_head_f32(const KvWriteArgs& args, size_t head, size_t offset) {
   const float* k_row = args.k + head * layer.head_dim;
   const float* v_row = args.v + head * layer.head_dim;
   auto* k = reinterpret_cast<float*>(layer.k + offset) + args.slot;
-  auto* v = reinterpret_cast<float*>(layer.v + offset) + args.slot * layer.head_stride;
+  auto* v = reinterpret_cast<float*>(layer.v + offset) + size_t{args.slot} * layer.head_stride;
   for (size_t d = 0; d < layer.head_stride; ++d) {
     k[d * kBlockSlots] = d < layer.head_dim ? k_row[d] : 0.0F;
     v[d] = d < layer.head_dim ? v_row[d] : 0.0F;
@@ -132,8 +133,8 @@ void write_head_q8(const KvWriteArgs& args, size_t head, size_t offset) {
   auto* k_scales = reinterpret_cast<float*>(layer.k + offset);
   auto* v_scales = reinterpret_cast<float*>(layer.v + offset);
   auto* k_codes = reinterpret_cast<int8_t*>(k_scales + n_scales * kBlockSlots) + args.slot;
-  auto* v_codes =
-      reinterpret_cast<int8_t*>(v_scales + n_scales * kBlockSlots) + args.slot * layer.head_stride;
+  auto* v_codes = reinterpret_cast<int8_t*>(v_scales + n_scales * kBlockSlots) +
+                  size_t{args.slot} * layer.head_stride;
   for (size_t s = 0; s < n_scales; ++s) {
     const size_t left = layer.head_dim > 32 * s ? layer.head_dim - 32 * s : 0;
     const size_t from = head * layer.head_dim + 32 * s;
