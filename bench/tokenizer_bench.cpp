@@ -1,141 +1,191 @@
-// Speed of byte-level BPE on one thread: building the model of a vocabulary, and encoding a text,
-// in bytes of text per second.
-//   QUERN_BENCH_VOCAB=MODEL.gguf QUERN_BENCH_TEXT=FILE quern_bench --benchmark_filter=bpe
+// Speed of one vocabulary of any kind, on one thread: building its tokenizer, encoding prose, and
+// encoding texts that cost a careless tokenizer quadratic time. `x_prose` is how many times as long
+// a byte of the text takes as one of prose, both timed in turn.
+//   QUERN_BENCH_VOCAB=MODEL.gguf QUERN_BENCH_TEXT=FILE tokenizer_bench --benchmark_filter=encode
 #include <benchmark/benchmark.h>
 
+#include <algorithm>
+#include <chrono>
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
+#include <limits>
 #include <memory>
 #include <string>
 #include <utility>
-#include <vector>
 
 #include "base/log.h"
 #include "gguf/reader.h"
-#include "text/bpe.h"
+#include "model/tokenizer_from_card.h"
 
 namespace quern {
 namespace {
 
-VocabSpec spec_of(const ModelCard& card) {
-  VocabSpec spec;
-  spec.pre = card.string("tokenizer.ggml.pre").value_or("");
-  if (const auto tokens = card.strings("tokenizer.ggml.tokens")) {
-    spec.tokens.assign(tokens->begin(), tokens->end());
-  }
-  if (const auto merges = card.strings("tokenizer.ggml.merges")) {
-    spec.merges.assign(merges->begin(), merges->end());
-  }
-  if (const auto types = card.i64s("tokenizer.ggml.token_type")) {
-    for (const int64_t type : *types) {
-      spec.types.push_back(static_cast<TokenType>(type));
-    }
-  }
-  return spec;
-}
+constexpr size_t kHardBytes = 1000000;
 
-void bench_encode(benchmark::State& state, const WordModel& model, const std::string& text) {
-  std::vector<TokenId> ids;
-  for (auto _ : state) {
-    ids.clear();
-    model.encode(text, {}, ids);
-    benchmark::DoNotOptimize(ids.data());
-  }
-  state.SetBytesProcessed(
-      static_cast<int64_t>(static_cast<size_t>(state.iterations()) * text.size()));
-  state.counters["tokens"] = static_cast<double>(ids.size());
-}
+struct HardText {
+  const char* name;
+  const char* unit;     // repeated, or the alphabet
+  bool random = false;  // bytes of the alphabet in random order
+};
 
-std::string repeated(std::string_view unit, size_t n_bytes) {
+constexpr HardText kHardTexts[] = {
+    {"a", "a"},
+    {"e", "e"},
+    {"upper", "A"},
+    {"dashes", "-"},
+    {"equals", "="},
+    {"exclamations", "!"},
+    {"spaces", " "},
+    {"tabs", "\t"},
+    {"newlines", "\n"},
+    {"digits", "7"},
+    {"han", "\u4E2D"},
+    {"emoji", "\U0001F600"},
+    {"accents", "\u0301"},
+    {"bad_bytes", "\xFF"},
+    {"ab", "ab"},
+    {"mixed", "a 1!\n"},
+    {"quotes", "'s"},
+    {"space_newline", " \n"},
+    {"random_letters", "abcdefghijklmnopqrstuvwxyz", true},
+    {"random_common_letters", "etaoinsr", true},
+    {"random_ab", "ab", true},
+    {"random_dashes", "-=", true},
+    {"random_digits", "0123456789", true},
+};
+
+std::string make_text(const HardText& hard) {
+  const std::string_view unit = hard.unit;
   std::string text;
-  while (text.size() < n_bytes) {
-    text += unit;
+  uint32_t seed = 1;
+  while (text.size() < kHardBytes) {
+    if (hard.random) {
+      seed = seed * 1664525 + 1013904223;
+      text += unit[(seed >> 24) % unit.size()];
+    } else {
+      text += unit;
+    }
   }
   return text;
 }
 
-// Texts that cost a careless tokenizer quadratic time, 1 MB each.
-std::vector<std::pair<std::string, std::string>> hard_texts() {
-  constexpr size_t kBytes = 1000000;
-  std::vector<std::pair<std::string, std::string>> texts;
-  const std::pair<const char*, const char*> units[] = {
-      {"letter", "a"},    {"spaces", " "},         {"digits", "7"},     {"newlines", "\n"},
-      {"punct", "!"},     {"emoji", "\U0001F600"}, {"han", "\u4E2D"},   {"upper", "A"},
-      {"word_ab", "ab"},  {"mixed", "a 1!\n"},     {"marks", "\u0301"}, {"quotes", "'s"},
-      {"zero", {"\xFF"}}, {"tabs", "\t"},          {"space_nl", " \n"}};
-  texts.reserve(std::size(units));
-  for (const auto& [name, unit] : units) {
-    texts.emplace_back(name, repeated(unit, kBytes));
+// Null, with the benchmark marked as skipped, where the environment names no file.
+const char* need_environment(benchmark::State& state, const char* name) {
+  const char* const value = std::getenv(name);
+  if (value == nullptr) {
+    state.SkipWithError("set QUERN_BENCH_VOCAB and QUERN_BENCH_TEXT");
   }
-  std::string letters;
-  uint32_t seed = 1;
-  while (letters.size() < kBytes) {
-    seed = seed * 1664525 + 1013904223;
-    letters += static_cast<char>('a' + (seed >> 24) % 26);
-  }
-  texts.emplace_back("random_letters", std::move(letters));
-  return texts;
+  return value;
 }
 
-struct Inputs {
-  ModelCard card;
-  VocabSpec spec;  // views into card
-  std::string prose;
-};
-
-// Empty, with the benchmark marked as skipped, where the environment names no files.
-std::unique_ptr<Inputs> load(benchmark::State& state) {
-  const char* const vocab = std::getenv("QUERN_BENCH_VOCAB");
-  const char* const text = std::getenv("QUERN_BENCH_TEXT");
-  if (vocab == nullptr || text == nullptr) {
-    state.SkipWithError("set QUERN_BENCH_VOCAB and QUERN_BENCH_TEXT");
+std::unique_ptr<ModelCard> load_card(benchmark::State& state) {
+  const char* const path = need_environment(state, "QUERN_BENCH_VOCAB");
+  if (path == nullptr) {
     return nullptr;
   }
-  auto card = read_model_card(vocab);
+  auto card = read_model_card(path);
   if (!card) {
     state.SkipWithError(card.error().to_string().c_str());
     return nullptr;
   }
-  auto inputs = std::make_unique<Inputs>(Inputs{.card = std::move(*card), .spec = {}, .prose = {}});
-  inputs->spec = spec_of(inputs->card);
-  std::ifstream file(text, std::ios::binary);
-  inputs->prose.assign(std::istreambuf_iterator<char>(file), {});
-  return inputs;
+  return std::make_unique<ModelCard>(std::move(*card));
 }
 
-void bpe_create(benchmark::State& state) {
-  const auto inputs = load(state);
-  if (inputs == nullptr) {
+std::unique_ptr<const Tokenizer> load_tokenizer(benchmark::State& state) {
+  const auto card = load_card(state);
+  if (card == nullptr) {
+    return nullptr;
+  }
+  auto tokenizer = make_tokenizer(*card, Log());
+  if (!tokenizer) {
+    state.SkipWithError(tokenizer.error().to_string().c_str());
+    return nullptr;
+  }
+  return std::move(*tokenizer);
+}
+
+// Empty where there is none.
+std::string load_prose(benchmark::State& state) {
+  const char* const path = need_environment(state, "QUERN_BENCH_TEXT");
+  if (path == nullptr) {
+    return {};
+  }
+  std::ifstream file(path, std::ios::binary);
+  std::string prose{std::istreambuf_iterator<char>(file), {}};
+  if (prose.empty()) {
+    state.SkipWithError("QUERN_BENCH_TEXT names no text");
+  }
+  return prose;
+}
+
+// Seconds that one encoding takes.
+double time_encode(const Tokenizer& tokenizer, const std::string& text, size_t& n_tokens) {
+  const auto start = std::chrono::steady_clock::now();
+  const auto ids = tokenizer.encode(text, {});
+  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
+  n_tokens = ids ? ids->size() : 0;
+  return took.count();
+}
+
+void create(benchmark::State& state) {
+  const auto card = load_card(state);
+  if (card == nullptr) {
     return;
   }
   for (auto _ : state) {
-    benchmark::DoNotOptimize(make_bpe_model(inputs->spec, Log()));
+    benchmark::DoNotOptimize(make_tokenizer(*card, Log()));
   }
 }
-BENCHMARK(bpe_create)->Unit(benchmark::kMillisecond);
+BENCHMARK(create)->Unit(benchmark::kMillisecond);
 
-// Argument -1 is the text of the environment; from 0 on the hard ones.
-void bpe_encode(benchmark::State& state) {
-  const auto inputs = load(state);
-  if (inputs == nullptr) {
+void encode_prose(benchmark::State& state) {
+  const auto tokenizer = load_tokenizer(state);
+  const std::string prose = load_prose(state);
+  if (tokenizer == nullptr || prose.empty()) {
     return;
   }
-  const auto model = make_bpe_model(inputs->spec, Log());
-  if (!model) {
-    state.SkipWithError(model.error().to_string().c_str());
-    return;
+  size_t n_tokens = 0;
+  for (auto _ : state) {
+    state.SetIterationTime(time_encode(*tokenizer, prose, n_tokens));
   }
-  if (state.range(0) < 0) {
-    state.SetLabel("prose");
-    bench_encode(state, **model, inputs->prose);
-    return;
-  }
-  const auto [name, text] = hard_texts().at(static_cast<size_t>(state.range(0)));
-  state.SetLabel(name);
-  bench_encode(state, **model, text);
+  state.SetBytesProcessed(state.iterations() * static_cast<int64_t>(prose.size()));
+  state.counters["tokens"] = static_cast<double>(n_tokens);
 }
-BENCHMARK(bpe_encode)->DenseRange(-1, 15)->Unit(benchmark::kMillisecond);
+BENCHMARK(encode_prose)->Name("encode/prose")->UseManualTime()->Unit(benchmark::kMillisecond);
+
+void encode_hard(benchmark::State& state, const HardText& hard) {
+  const auto tokenizer = load_tokenizer(state);
+  const std::string prose = load_prose(state);
+  if (tokenizer == nullptr || prose.empty()) {
+    return;
+  }
+  const std::string text = make_text(hard);
+  size_t n_tokens = 0;
+  // The best of all turns: what else the machine does only ever adds.
+  double best = std::numeric_limits<double>::max();
+  double best_prose = best;
+  for (auto _ : state) {
+    best_prose = std::min(best_prose, time_encode(*tokenizer, prose, n_tokens));
+    const double took = time_encode(*tokenizer, text, n_tokens);
+    best = std::min(best, took);
+    state.SetIterationTime(took);
+  }
+  state.SetBytesProcessed(state.iterations() * static_cast<int64_t>(text.size()));
+  state.counters["tokens"] = static_cast<double>(n_tokens);
+  state.counters["best_ms"] = best * 1e3;
+  state.counters["x_prose"] =
+      best / static_cast<double>(text.size()) / (best_prose / static_cast<double>(prose.size()));
+}
+
+const bool kRegistered = [] {
+  for (const HardText& hard : kHardTexts) {
+    benchmark::RegisterBenchmark((std::string("encode/") + hard.name).c_str(), encode_hard, hard)
+        ->UseManualTime()
+        ->Unit(benchmark::kMillisecond);
+  }
+  return true;
+}();
 
 }  // namespace
 }  // namespace quern

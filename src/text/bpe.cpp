@@ -10,6 +10,7 @@
 
 #include "text/bpe_merge.h"
 #include "text/bpe_tables.h"
+#include "text/byte_pairs.h"
 #include "text/pretokenizer.h"
 #include "text/unicode.h"
 
@@ -23,6 +24,7 @@ struct BpeParts {
   const PreTokenizer* pre;
   TokenTable tokens;
   MergeTable merges;
+  BytePairs byte_pairs{};                // byte-level only: where merges join symbols
   std::array<TokenId, 256> byte_ids{};   // the token of a lone byte, or kNoToken
   std::array<TokenId, 128> ascii_ids{};  // raw UTF-8 only: the token of an ASCII character
   size_t n_tokens = 0;
@@ -30,6 +32,8 @@ struct BpeParts {
 
 // What one call of encode works with.
 struct Workspace {
+  explicit Workspace(const MergeTable& merges) : scratch(merges) {}
+
   std::vector<TokenId> symbols;  // of the piece at hand
   MergeScratch scratch;
 };
@@ -42,6 +46,7 @@ class BpeModel final : public WordModel {
   void encode(std::string_view text, Context context, std::vector<TokenId>& out) const override;
 
   const TokenTable& tokens() const { return parts_.tokens; }
+  const MergeTable& merges() const { return parts_.merges; }
 
   // Whether a piece with exactly the bytes of token `id` becomes that token. Merging decides, and
   // the answer is kept: the same whichever thread finds it first.
@@ -53,6 +58,7 @@ class BpeModel final : public WordModel {
   enum : uint8_t { kUnknown, kWhole, kNotWhole };
   using Wholeness = std::atomic<uint8_t>;
 
+  size_t merge_parts(std::string_view piece, Workspace& work) const;
   void start_from_characters(std::string_view piece, std::vector<TokenId>& symbols) const;
 
   BpeParts parts_;
@@ -65,7 +71,7 @@ class BpeModel final : public WordModel {
 class BpeRun final : public PieceSink {
  public:
   BpeRun(const BpeModel& model, std::string_view text, std::vector<TokenId>& out)
-      : model_(model), text_(text), out_(out) {
+      : model_(model), text_(text), out_(out), work_(model.merges()) {
     if (text.size() >= kSmallText) {
       seen_.resize(std::clamp<size_t>(std::bit_ceil(text.size() / 32), 16, 8192));
     }
@@ -189,15 +195,35 @@ bool BpeModel::is_whole(TokenId id, std::string_view piece, Workspace& work) con
 void BpeModel::merge_piece(std::string_view piece, Workspace& work) const {
   std::vector<TokenId>& symbols = work.symbols;
   symbols.clear();
-  if (parts_.pre->byte_level) {
-    symbols.resize(piece.size());
-    std::ranges::transform(piece, symbols.begin(), [this](char c) {
-      return parts_.byte_ids[static_cast<unsigned char>(c)];
-    });
-  } else {
+  if (!parts_.pre->byte_level) {
     start_from_characters(piece, symbols);
+    symbols.resize(work.scratch.merge(symbols));
+    return;
   }
-  symbols.resize(work.scratch.merge(parts_.merges, symbols));
+  symbols.resize(piece.size());
+  std::ranges::transform(piece, symbols.begin(), [this](char c) {
+    return parts_.byte_ids[static_cast<unsigned char>(c)];
+  });
+  symbols.resize(piece.size() <= MergeScratch::kShort ? work.scratch.merge(symbols)
+                                                      : merge_parts(piece, work));
+}
+
+// A long piece goes part by part through the processor's nearest memory. Returns how many symbols
+// are left.
+size_t BpeModel::merge_parts(std::string_view piece, Workspace& work) const {
+  const std::span<TokenId> symbols = work.symbols;
+  size_t n_left = 0;
+  for (size_t begin = 0; begin < piece.size();) {
+    const size_t end = parts_.byte_pairs.part_end(piece, begin);
+    const std::span<TokenId> part = symbols.subspan(begin, end - begin);
+    const size_t n_merged = work.scratch.merge(part);
+    if (n_left != begin) {
+      std::ranges::copy(part.first(n_merged), symbols.subspan(n_left).begin());
+    }
+    n_left += n_merged;
+    begin = end;
+  }
+  return n_left;
 }
 
 // Raw UTF-8: a symbol for each character that is a token, and one for each byte of the others.
@@ -350,6 +376,7 @@ class MergeReader {
       ++n_unknown_;
       return {};
     }
+    parts_.byte_pairs.add(bytes_[pending.middle - 1], bytes_[pending.middle]);
     return parts_.merges.add(pending.left, pending.right, pending.merged);
   }
 

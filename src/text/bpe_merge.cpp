@@ -3,17 +3,18 @@
 #include <algorithm>
 #include <array>
 #include <bit>
-#include <functional>
 
 #include "base/check.h"
 
 namespace quern {
 
-size_t MergeScratch::merge(const MergeTable& merges, std::span<TokenId> symbols) {
-  return symbols.size() <= kShort ? merge_short(merges, symbols) : merge_long(merges, symbols);
-}
-
 namespace {
+
+// A sweep reads the whole array, so it pays where it removes a good part of it. At the least that is
+// asked for, all sweeps together read 16 times the array.
+constexpr size_t kSweepShare = 16;
+constexpr size_t kMaxKnown = 1U << 14;  // 192 KiB: the common pairs, within the L2 cache
+constexpr size_t kSymbolsPerKnown = 4;  // a short text is not worth a large table
 
 // Where the lowest rank first stands.
 size_t lowest(std::span<const uint32_t> ranks) {
@@ -30,7 +31,7 @@ size_t lowest(std::span<const uint32_t> ranks) {
 
 }  // namespace
 
-size_t MergeScratch::merge_short(const MergeTable& merges, std::span<TokenId> symbols) {
+size_t MergeScratch::merge_short(std::span<TokenId> symbols) const {
   size_t n = symbols.size();
   QUERN_CHECK(n <= kShort);
   if (n < 2) {
@@ -38,7 +39,7 @@ size_t MergeScratch::merge_short(const MergeTable& merges, std::span<TokenId> sy
   }
   std::array<uint32_t, kShort> ranks;  // of the pair (i, i + 1)
   for (size_t i = 0; i + 1 < n; ++i) {
-    ranks[i] = merges.rank(symbols[i], symbols[i + 1]);
+    ranks[i] = merges_.rank(symbols[i], symbols[i + 1]);
   }
   while (n > 1) {
     const size_t at = lowest(std::span(ranks).first(n - 1));
@@ -46,187 +47,198 @@ size_t MergeScratch::merge_short(const MergeTable& merges, std::span<TokenId> sy
     if (best == kNoRank) {
       break;
     }
-    symbols[at] = merges.merged(best);
+    symbols[at] = merges_.merged(best);
     --n;
     for (size_t i = at + 1; i < n; ++i) {
       symbols[i] = symbols[i + 1];
       ranks[i - 1] = ranks[i];
     }
     if (at + 1 < n) {
-      ranks[at] = merges.rank(symbols[at], symbols[at + 1]);
+      ranks[at] = merges_.rank(symbols[at], symbols[at + 1]);
     }
     if (at > 0) {
-      ranks[at - 1] = merges.rank(symbols[at - 1], symbols[at]);
+      ranks[at - 1] = merges_.rank(symbols[at - 1], symbols[at]);
     }
   }
   return n;
 }
 
-void MergeScratch::link_all(const MergeTable& merges, std::span<const TokenId> symbols) {
+void MergeScratch::start(size_t n_symbols) {
+  const size_t wanted =
+      std::clamp<size_t>(std::bit_ceil(n_symbols / kSymbolsPerKnown), 16, kMaxKnown);
+  if (known_.size() < wanted) {
+    known_.assign(wanted, {});
+  }
+}
+
+uint32_t MergeScratch::rank_of(TokenId left, TokenId right) {
+  const uint32_t mixed = static_cast<uint32_t>(left) * 0x9E3779B1U +
+                         static_cast<uint32_t>(right) * 0x85EBCA77U;
+  Known& known = known_[(mixed >> 16) & (known_.size() - 1)];
+  if (known.left != left || known.right != right) {
+    known = {left, right, merges_.rank(left, right)};
+  }
+  return known.rank;
+}
+
+size_t MergeScratch::sweep(std::span<TokenId> symbols, uint32_t rank) {
+  const TokenId merged = merges_.merged(rank);
+  const bool may_grow = !merges_.sweepable(rank);
+  const size_t n = symbols.size();
+  size_t n_out = 0;
+  for (size_t at = 0; at < n;) {
+    if (ranks_[at] != rank) {
+      symbols[n_out] = symbols[at];
+      ranks_[n_out++] = ranks_[at++];
+      continue;
+    }
+    TokenId symbol = merged;
+    at += 2;
+    uint32_t left = n_out > 0 ? rank_of(symbols[n_out - 1], symbol) : kNoRank;
+    uint32_t right = at < n ? rank_of(symbol, symbols[at]) : kNoRank;
+    while (may_grow && std::min(left, right) < rank) {
+      if (left <= right) {
+        symbol = merges_.merged(left);
+        --n_out;
+      } else {
+        symbol = merges_.merged(right);
+        ++at;
+      }
+      left = n_out > 0 ? rank_of(symbols[n_out - 1], symbol) : kNoRank;
+      right = at < n ? rank_of(symbol, symbols[at]) : kNoRank;
+    }
+    if (n_out > 0) {
+      ranks_[n_out - 1] = left;
+    }
+    symbols[n_out] = symbol;
+    ranks_[n_out++] = right;
+  }
+  return n_out;
+}
+
+size_t MergeScratch::merge_long(std::span<TokenId> symbols) {
+  size_t n = symbols.size();
+  if (n < 2) {
+    return n;
+  }
+  start(n);
+  ranks_.resize(n);
+  ranks_[n - 1] = kNoRank;
+  for (size_t i = 0; i + 1 < n; ++i) {
+    ranks_[i] = rank_of(symbols[i], symbols[i + 1]);
+  }
+  for (;;) {
+    const auto ranks = std::span(ranks_).first(n);
+    const uint32_t rank = std::ranges::min(ranks);
+    if (rank == kNoRank) {
+      return n;
+    }
+    if (static_cast<size_t>(std::ranges::count(ranks, rank)) * kSweepShare < n) {
+      return merge_ranked(symbols.first(n));
+    }
+    n = sweep(symbols.first(n), rank);
+  }
+}
+
+size_t MergeScratch::merge_listed(std::span<TokenId> symbols) {
+  const size_t n = symbols.size();
+  start(n);
+  ranks_.assign(n, kNoRank);
+  for (size_t i = 0; i + 1 < n; ++i) {
+    ranks_[i] = rank_of(symbols[i], symbols[i + 1]);
+  }
+  return merge_ranked(symbols);
+}
+
+// The list, from symbols whose pairs are ranked in ranks_.
+size_t MergeScratch::merge_ranked(std::span<TokenId> symbols) {
   const auto n = static_cast<uint32_t>(symbols.size());
-  links_.resize(n);
+  nodes_.resize(n);
+  queue_.clear();
   for (uint32_t i = 0; i < n; ++i) {
-    links_[i].prev = i == 0 ? kEnd : i - 1;
-    links_[i].next = i + 1 == n ? kEnd : i + 1;
-    requeue(merges, symbols, i);
+    nodes_[i] = {.symbol = symbols[i],
+                 .rank = ranks_[i],
+                 .prev = i == 0 ? kEnd : i - 1,
+                 .next = i + 1 == n ? kEnd : i + 1};
+    if (ranks_[i] != kNoRank) {
+      queue_.add(ranks_[i], i);
+    }
   }
+  for (uint32_t rank = 0; queue_.take(rank, places_);) {
+    merge_places(rank);
+  }
+  size_t n_left = 0;
+  for (uint32_t at = n == 0 ? kEnd : 0; at != kEnd; at = nodes_[at].next) {
+    symbols[n_left++] = nodes_[at].symbol;
+  }
+  return n_left;
 }
 
-uint32_t MergeScratch::rank_of(const MergeTable& merges, TokenId left, TokenId right) {
-  if (left != last_left_ || right != last_right_) {
-    last_left_ = left;
-    last_right_ = right;
-    last_rank_ = merges.rank(left, right);
-  }
-  return last_rank_;
-}
-
-void MergeScratch::requeue(const MergeTable& merges, std::span<const TokenId> symbols,
-                           uint32_t at) {
-  Link& link = links_[at];
-  link.rank = link.next == kEnd ? kNoRank : rank_of(merges, symbols[at], symbols[link.next]);
-  if (link.rank == kNoRank) {
-    return;
-  }
-  if (merges.sweepable(link.rank)) {
-    queue_in_bucket(link.rank, at);
-  } else {
-    push_heap((uint64_t{link.rank} << 32) | at);
-  }
-}
-
-void MergeScratch::join(const MergeTable& merges, std::span<TokenId> symbols, uint32_t at) {
-  Link& left = links_[at];
-  Link& right = links_[left.next];
-  symbols[at] = merges.merged(left.rank);
+// Merges the pair at `at`, whose rank is settled, and unlinks the right symbol.
+void MergeScratch::join(uint32_t at) {
+  Node& left = nodes_[at];
+  Node& right = nodes_[left.next];
+  left.symbol = merges_.merged(left.rank);
   left.rank = kNoRank;
   left.next = right.next;
   right.next = kDead;
   if (left.next != kEnd) {
-    links_[left.next].prev = at;
+    nodes_[left.next].prev = at;
   }
 }
 
-size_t MergeScratch::compact(std::span<TokenId> symbols) const {
-  size_t n = 0;
-  for (uint32_t at = 0; at != kEnd; at = links_[at].next) {
-    symbols[n++] = symbols[at];
-  }
-  return n;
-}
-
-void MergeScratch::push_heap(uint64_t entry) {
-  heap_.push_back(entry);
-  std::ranges::push_heap(heap_, std::greater<>());
-}
-
-uint64_t MergeScratch::pop_heap() {
-  std::ranges::pop_heap(heap_, std::greater<>());
-  const uint64_t entry = heap_.back();
-  heap_.pop_back();
-  return entry;
-}
-
-uint32_t MergeScratch::bucket_of(uint32_t rank) {
-  if (last_bucket_ != kEnd && buckets_[last_bucket_].rank == rank) {
-    return last_bucket_;
-  }
-  const size_t mask = bucket_index_.size() - 1;
-  for (size_t at = (size_t{rank} * 0x9E3779B1U) & mask;; at = (at + 1) & mask) {
-    uint32_t& bucket = bucket_index_[at];
-    if (bucket == kEnd) {
-      bucket = static_cast<uint32_t>(buckets_.size());
-      buckets_.push_back({.rank = rank});
-      return bucket;
+// Merges the symbol at `at` with its neighbours while such a pair has a rank below `below`. Returns
+// where the symbol then is.
+uint32_t MergeScratch::grow(uint32_t at, uint32_t below) {
+  for (;;) {
+    const Node& node = nodes_[at];
+    const uint32_t left =
+        node.prev == kEnd ? kNoRank : rank_of(nodes_[node.prev].symbol, node.symbol);
+    const uint32_t right =
+        node.next == kEnd ? kNoRank : rank_of(node.symbol, nodes_[node.next].symbol);
+    if (std::min(left, right) >= below) {
+      return at;
     }
-    if (buckets_[bucket].rank == rank) {
-      return bucket;
+    if (left <= right) {
+      at = node.prev;
     }
+    nodes_[at].rank = std::min(left, right);
+    join(at);
   }
 }
 
-void MergeScratch::queue_in_bucket(uint32_t rank, uint32_t at) {
-  last_bucket_ = bucket_of(rank);
-  Bucket& bucket = buckets_[last_bucket_];
-  uint32_t entry = free_entry_;
-  if (entry == kEnd) {
-    entry = static_cast<uint32_t>(entries_.size());
-    entries_.emplace_back();
-  } else {
-    free_entry_ = entries_[entry].next;
-  }
-  entries_[entry] = {.at = at, .next = kEnd};
-  if (bucket.head == kEnd) {
-    bucket.head = entry;
-    bucket.sorted = true;
-    push_heap((uint64_t{rank} << 32) | last_bucket_);
-  } else {
-    bucket.sorted = bucket.sorted && entries_[bucket.tail].at < at;
-    entries_[bucket.tail].next = entry;
-  }
-  bucket.tail = entry;
-}
-
-void MergeScratch::take_bucket(Bucket& bucket) {
-  places_.clear();
-  for (uint32_t entry = bucket.head; entry != kEnd; entry = entries_[entry].next) {
-    places_.push_back(entries_[entry].at);
-  }
-  entries_[bucket.tail].next = free_entry_;
-  free_entry_ = bucket.head;
-  bucket.head = kEnd;
-  if (!bucket.sorted) {
-    std::ranges::sort(places_);
-  }
-}
-
-void MergeScratch::sweep(const MergeTable& merges, std::span<TokenId> symbols, uint32_t rank) {
+// Merges every pair of `rank` among places_, then ranks the pairs that this made.
+void MergeScratch::merge_places(uint32_t rank) {
+  const bool may_grow = !merges_.sweepable(rank);
   size_t n_joined = 0;
   for (const uint32_t at : places_) {
-    // A rank names one pair, and symbols only grow: a pair that is gone never comes back.
-    if (links_[at].next != kDead && links_[at].rank == rank) {
-      join(merges, symbols, at);
-      places_[n_joined++] = at;
+    // The pair that was queued here may be gone.
+    if (nodes_[at].next != kDead && nodes_[at].rank == rank) {
+      join(at);
+      places_[n_joined++] = may_grow ? grow(at, rank) : at;
     }
   }
   uint32_t ranked = kEnd;  // the place whose pair was ranked last
   for (size_t i = 0; i < n_joined; ++i) {
     const uint32_t at = places_[i];
-    const uint32_t prev = links_[at].prev;
-    if (prev != kEnd && prev != ranked) {
-      requeue(merges, symbols, prev);
+    if (at == ranked || nodes_[at].next == kDead) {
+      continue;  // it grew, or a later one grew over it
     }
-    requeue(merges, symbols, at);
+    const uint32_t prev = nodes_[at].prev;
+    if (prev != kEnd && prev != ranked) {
+      rank_anew(prev);
+    }
+    rank_anew(at);
     ranked = at;
   }
 }
 
-size_t MergeScratch::merge_long(const MergeTable& merges, std::span<TokenId> symbols) {
-  if (symbols.empty()) {
-    return 0;
+void MergeScratch::rank_anew(uint32_t at) {
+  Node& node = nodes_[at];
+  node.rank = node.next == kEnd ? kNoRank : rank_of(node.symbol, nodes_[node.next].symbol);
+  if (node.rank != kNoRank) {
+    queue_.add(node.rank, at);
   }
-  heap_.clear();
-  entries_.clear();
-  entries_.reserve(symbols.size());
-  buckets_.clear();
-  free_entry_ = last_bucket_ = kEnd;
-  last_left_ = last_right_ = kNoToken;  // two of which have no rank, whatever the table
-  last_rank_ = kNoRank;
-  // Each merge makes at most two pairs, so no more than 3n pairs are ever queued.
-  const size_t most_ranks = std::min(3 * symbols.size(), merges.n_merges());
-  bucket_index_.assign(std::bit_ceil(2 * most_ranks + 1), kEnd);
-  link_all(merges, symbols);
-  while (!heap_.empty()) {
-    const uint64_t best = pop_heap();
-    const auto rank = static_cast<uint32_t>(best >> 32);
-    if (merges.sweepable(rank)) {
-      take_bucket(buckets_[static_cast<uint32_t>(best)]);
-    } else {
-      places_.assign(1, static_cast<uint32_t>(best));
-    }
-    sweep(merges, symbols, rank);
-  }
-  return compact(symbols);
 }
 
 }  // namespace quern

@@ -1,6 +1,12 @@
 // Byte-pair merging: repeats "merge the pair of the lowest rank, the leftmost of equals" until no
 // pair has a rank (Sennrich et al., 2016). Two ways with one result, by the length of the word.
-// A scratch serves one thread; it owns its buffers and keeps them between words.
+// A scratch serves one thread; it borrows the merges, owns its buffers and keeps them between words.
+//
+// Long words are merged rank by rank: all pairs of the lowest rank from left to right, then those of
+// the next. What a merge makes may form a pair of a still lower rank with a neighbour (in lists made
+// from a ranking of tokens, as tiktoken's); such pairs come first and all hold the symbol just made,
+// so it is grown on the spot. Nothing then stands at or below the rank, and because symbols only get
+// longer no pair of that rank ever comes back: each rank is done once, in ascending order.
 #pragma once
 
 #include <cstdint>
@@ -8,76 +14,66 @@
 #include <vector>
 
 #include "text/bpe_tables.h"
+#include "text/rank_queue.h"
 
 namespace quern {
 
 class MergeScratch {
  public:
-  // Merges `symbols` in place and returns how many are left. kNoToken merges with nothing.
-  size_t merge(const MergeTable& merges, std::span<TokenId> symbols);
+  // The token that a merge makes must have the bytes of both its parts.
+  explicit MergeScratch(const MergeTable& merges) : merges_(merges) {}
 
-  // The two ways, exposed so that tests can compare them.
+  // Merges `symbols` in place and returns how many are left. kNoToken merges with nothing.
+  size_t merge(std::span<TokenId> symbols) {
+    return symbols.size() <= kShort ? merge_short(symbols) : merge_long(symbols);
+  }
+
+  // The ways, exposed so that tests can compare them.
   // Rescans a small array: O(n^2), and the fastest for ordinary words. n <= kShort.
-  static size_t merge_short(const MergeTable& merges, std::span<TokenId> symbols);
-  // A linked list and a heap of ranks; where the table allows, all pairs of a rank are merged in
-  // one sweep, which makes long runs and texts nearly linear. O(n log n) at worst.
-  size_t merge_long(const MergeTable& merges, std::span<TokenId> symbols);
+  size_t merge_short(std::span<TokenId> symbols) const;
+  // Sweeps while they pay, then the list. O(n log n) at worst.
+  size_t merge_long(std::span<TokenId> symbols);
+  // A linked list and a queue of ranks.
+  size_t merge_listed(std::span<TokenId> symbols);
 
   static constexpr size_t kShort = 40;
 
  private:
-  static constexpr uint32_t kEnd = kNoRank;       // no such neighbour, entry or bucket
+  static constexpr uint32_t kEnd = kNoRank;       // no such neighbour
   static constexpr uint32_t kDead = kNoRank - 1;  // `next` of a symbol merged into its left one
 
-  // A link of the list of symbols; `rank` is that of the pair with the next symbol.
-  struct Link {
+  struct Node {
+    TokenId symbol;
+    uint32_t rank;  // of the pair with the next symbol
     uint32_t prev;
     uint32_t next;
-    uint32_t rank;
   };
-  struct Entry {
-    uint32_t at;
-    uint32_t next;
-  };
-  // The places where the pair of one sweepable rank stood when they were queued.
-  struct Bucket {
-    uint32_t rank = 0;
-    uint32_t head = kEnd;  // kEnd: empty, and not in the heap
-    uint32_t tail = kEnd;
-    bool sorted = true;
+  // Ranks of pairs that were looked up; a text repeats the same few.
+  struct Known {
+    TokenId left = kNoToken;
+    TokenId right = kNoToken;
+    uint32_t rank = kNoRank;
   };
 
-  void link_all(const MergeTable& merges, std::span<const TokenId> symbols);
-  // Merges the pair at `at` into one symbol and unlinks the right one.
-  void join(const MergeTable& merges, std::span<TokenId> symbols, uint32_t at);
-  // Moves the symbols that are left to the front.
-  size_t compact(std::span<TokenId> symbols) const;
-  // Ranks the pair at `at` anew, and queues it if it has a rank.
-  void requeue(const MergeTable& merges, std::span<const TokenId> symbols, uint32_t at);
+  void start(size_t n_symbols);
+  uint32_t rank_of(TokenId left, TokenId right);
 
-  uint32_t rank_of(const MergeTable& merges, TokenId left, TokenId right);
-  void push_heap(uint64_t entry);
-  uint64_t pop_heap();
-  void queue_in_bucket(uint32_t rank, uint32_t at);
-  uint32_t bucket_of(uint32_t rank);
-  // Moves a bucket's places to places_, in order of the text.
-  void take_bucket(Bucket& bucket);
-  // Merges every pair of `rank` among places_, then ranks the pairs that this made.
-  void sweep(const MergeTable& merges, std::span<TokenId> symbols, uint32_t rank);
+  // One pass over the compact arrays `symbols` and ranks_: merges all pairs of `rank`, the lowest.
+  // Returns how many symbols are left.
+  size_t sweep(std::span<TokenId> symbols, uint32_t rank);
 
-  std::vector<Link> links_;
-  // Lowest first: rank << 32 | bucket where the rank is sweepable, else rank << 32 | place.
-  std::vector<uint64_t> heap_;
-  std::vector<Entry> entries_;
-  uint32_t free_entry_ = kEnd;  // head of the list of entries to use again
-  std::vector<Bucket> buckets_;
-  std::vector<uint32_t> bucket_index_;  // open-addressed: rank -> bucket
-  uint32_t last_bucket_ = kEnd;         // where the last place went; runs repeat it
-  // The pair that was ranked last: runs ask for the same one again and again.
-  TokenId last_left_ = kNoToken;
-  TokenId last_right_ = kNoToken;
-  uint32_t last_rank_ = kNoRank;
+  size_t merge_ranked(std::span<TokenId> symbols);
+  void join(uint32_t at);
+  uint32_t grow(uint32_t at, uint32_t below);
+  void merge_places(uint32_t rank);
+  void rank_anew(uint32_t at);
+
+  const MergeTable& merges_;
+  std::vector<uint32_t> ranks_;  // ranks_[i] is that of the pair (i, i + 1)
+  std::vector<Node> nodes_;
+  RankQueue queue_;
   std::vector<uint32_t> places_;
+  std::vector<Known> known_;  // a power of two, direct-mapped
 };
 
 }  // namespace quern

@@ -83,18 +83,21 @@ class Merging : public testing::TestWithParam<bool> {};
 
 TEST_P(Merging, BothWaysFollowTheDefinition) {
   std::mt19937 random(3);
-  MergeScratch scratch;
   for (int round = 0; round < 300; ++round) {
     const MergeTable table = random_table(random, GetParam());
+    MergeScratch scratch(table);
     for (int n = 0; n < 10; ++n) {
       const Symbols word = random_word(random, n < 5 ? MergeScratch::kShort : 300);
       const Symbols want = merge_by_definition(table, word);
       Symbols got = word;
-      got.resize(scratch.merge_long(table, got));
-      ASSERT_EQ(got, want) << "long, round " << round;
+      got.resize(scratch.merge_long(got));
+      ASSERT_EQ(got, want) << "swept, round " << round;
+      got = word;
+      got.resize(scratch.merge_listed(got));
+      ASSERT_EQ(got, want) << "listed, round " << round;
       if (word.size() <= MergeScratch::kShort) {
         got = word;
-        got.resize(MergeScratch::merge_short(table, got));
+        got.resize(scratch.merge_short(got));
         ASSERT_EQ(got, want) << "short, round " << round;
       }
     }
