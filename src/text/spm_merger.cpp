@@ -24,6 +24,7 @@ bool may_merge(TokenType type) {
 
 SpmMerges::SpmMerges(const VocabTable& tokens) : tokens_(&tokens) {
   index_ranks();
+  index_byte_pairs();
   for (size_t c = 0; c < ascii_.size(); ++c) {
     const char text = static_cast<char>(c);
     ascii_[c] = find({&text, 1});
@@ -48,6 +49,21 @@ void SpmMerges::index_ranks() {
       ++n_ranks_;
     }
     ranks_[static_cast<size_t>(order[i])] = n_ranks_ - 1;
+  }
+}
+
+// A merge makes a token, so symbols are joined nowhere but inside a token's text.
+void SpmMerges::index_byte_pairs() {
+  for (size_t i = 0; i < ranks_.size(); ++i) {
+    const std::string_view text = tokens_->text(TokenId{static_cast<int32_t>(i)});
+    for (size_t at = 1; ranks_[i] != kNeverMerged && at < text.size(); ++at) {
+      byte_pairs_.add(text[at - 1], text[at]);
+    }
+  }
+  for (int left = 0; left < 0x100; ++left) {
+    for (int continuation = 0x80; continuation < 0xC0; ++continuation) {
+      byte_pairs_.add(static_cast<char>(left), static_cast<char>(continuation));
+    }
   }
 }
 

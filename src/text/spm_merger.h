@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "text/byte_pairs.h"
 #include "text/space_joiners.h"
 #include "text/vocab_table.h"
 
@@ -36,15 +37,19 @@ class SpmMerges {
   uint32_t rank(int32_t id) const { return ranks_[static_cast<size_t>(id)]; }
   uint32_t n_ranks() const { return n_ranks_; }
   const SpaceJoiners& joiners() const { return joiners_; }
+  // Never between the bytes of one character.
+  const BytePairs& byte_pairs() const { return byte_pairs_; }
 
  private:
   static constexpr uint32_t kNeverMerged = UINT32_MAX;
 
   void index_ranks();
+  void index_byte_pairs();
 
   const VocabTable* tokens_;
   std::vector<uint32_t> ranks_;
   SpaceJoiners joiners_;
+  BytePairs byte_pairs_;
   std::array<int32_t, 128> ascii_{};
   size_t max_bytes_ = 0;
   uint32_t n_ranks_ = 0;
@@ -63,15 +68,20 @@ class SpmMerger {
   // Calls `emit(Piece)` for each piece of `word`, in order. O(n log n).
   template <typename Emit>
   void merge(std::string_view word, Emit emit) {
-    run(word);
-    for (uint32_t i = word.empty() ? kEnd : 0; i != kEnd; i = symbols_[i].next) {
-      const Symbol& symbol = symbols_[i];
-      emit(Piece{word.substr(symbol.begin, end_of(word, symbol) - symbol.begin), symbol.id});
+    if (word.size() <= kMaxUncutBytes) {
+      merge_part(word, emit);
+      return;
+    }
+    for (size_t begin = 0; begin < word.size();) {
+      const size_t end = merges_.byte_pairs().part_end(word, begin);
+      merge_part(word.substr(begin, end - begin), emit);
+      begin = end;
     }
   }
 
  private:
   static constexpr uint32_t kEnd = UINT32_MAX;
+  static constexpr size_t kMaxUncutBytes = 40;  // ordinary words are not worth a search for cuts
 
   struct Symbol {
     uint32_t begin;
@@ -123,6 +133,14 @@ class SpmMerger {
 
   size_t end_of(std::string_view word, const Symbol& symbol) const {
     return symbol.next == kEnd ? word.size() : symbols_[symbol.next].begin;
+  }
+  template <typename Emit>
+  void merge_part(std::string_view part, Emit& emit) {
+    run(part);
+    for (uint32_t i = part.empty() ? kEnd : 0; i != kEnd; i = symbols_[i].next) {
+      const Symbol& symbol = symbols_[i];
+      emit(Piece{part.substr(symbol.begin, end_of(part, symbol) - symbol.begin), symbol.id});
+    }
   }
   void run(std::string_view word);
   void split(std::string_view word);
