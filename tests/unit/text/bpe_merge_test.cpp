@@ -1,12 +1,16 @@
-// Both ways of merging against the definition, on random tables and words.
+// All ways of merging against the definition, on random tables and words.
 #include "text/bpe_merge.h"
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
-
+#include <optional>
 #include <random>
+#include <set>
 #include <vector>
+
+#include "text/byte_pairs.h"
+#include "unit/text/merge_oracle.h"
 
 namespace quern {
 namespace {
@@ -81,7 +85,7 @@ Symbols random_word(std::mt19937& random, size_t most) {
 
 class Merging : public testing::TestWithParam<bool> {};
 
-TEST_P(Merging, BothWaysFollowTheDefinition) {
+TEST_P(Merging, AllWaysFollowTheDefinition) {
   std::mt19937 random(3);
   for (int round = 0; round < 300; ++round) {
     const MergeTable table = random_table(random, GetParam());
@@ -104,6 +108,61 @@ TEST_P(Merging, BothWaysFollowTheDefinition) {
   }
 }
 
+Symbols merge_by_set(const MergeTable& merges, const Symbols& symbols) {
+  const auto rank = [&](TokenId left, TokenId right) -> std::optional<uint32_t> {
+    const uint32_t found = merges.rank(left, right);
+    return found == kNoRank ? std::nullopt : std::optional(found);
+  };
+  const auto join = [&](TokenId left, TokenId right) {
+    return merges.merged(merges.rank(left, right));
+  };
+  return test::merge_in_order(symbols, rank, join);
+}
+
+// Runs of one letter, each of up to `longest`: short ones make dense texts of all letters.
+Symbols runs(std::mt19937& random, size_t n, size_t longest) {
+  Symbols word;
+  while (word.size() < n) {
+    const TokenId letter{std::uniform_int_distribution<int>(0, 2)(random)};
+    const size_t length = std::uniform_int_distribution<size_t>(1, longest)(random);
+    word.insert(word.end(), std::min(length, n - word.size()), letter);
+  }
+  return word;
+}
+
+TEST_P(Merging, LongWordsFollowTheDefinition) {
+  std::mt19937 random(5);
+  for (int round = 0; round < 40; ++round) {
+    const MergeTable table = random_table(random, GetParam());
+    MergeScratch scratch(table);
+    for (const auto& [n, longest] : {std::pair<size_t, size_t>{11000, 11000},
+                                     {11000, 500},
+                                     {11000, 9},
+                                     {11000, 1},
+                                     {10007, 3},
+                                     {1000, 100},
+                                     {41, 41}}) {
+      const Symbols word = runs(random, n, longest);
+      const Symbols want = merge_by_set(table, word);
+      Symbols got = word;
+      got.resize(scratch.merge(got));
+      ASSERT_EQ(got, want) << "swept, round " << round << ", runs up to " << longest;
+      got = word;
+      got.resize(scratch.merge_listed(got));
+      ASSERT_EQ(got, want) << "listed, round " << round << ", runs up to " << longest;
+    }
+  }
+}
+
+TEST_P(Merging, TheSetFollowsTheDefinitionToo) {
+  std::mt19937 random(7);
+  for (int round = 0; round < 100; ++round) {
+    const MergeTable table = random_table(random, GetParam());
+    const Symbols word = random_word(random, 200);
+    ASSERT_EQ(merge_by_set(table, word), merge_by_definition(table, word));
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Tables, Merging, testing::Values(false, true),
                          [](const auto& test) { return test.param ? "Shuffled" : "InOrder"; });
 
@@ -114,6 +173,48 @@ TEST(MergeTable, TheFirstOfEqualPairsWins) {
   EXPECT_EQ(table.merged(table.rank(TokenId{0}, TokenId{1})), TokenId{2});
   EXPECT_EQ(table.rank(TokenId{1}, TokenId{0}), kNoRank);
   EXPECT_EQ(table.rank(kNoToken, kNoToken), kNoRank);
+}
+
+TEST(BytePairs, CutsWhereNothingJoins) {
+  BytePairs pairs;
+  pairs.add('a', 'b');
+  pairs.add('\xFF', '\0');
+  EXPECT_EQ(pairs.part_end("abab", 0), 2U);
+  EXPECT_EQ(pairs.part_end("abab", 2), 4U);
+  EXPECT_EQ(pairs.part_end("b", 0), 1U);
+  EXPECT_EQ(pairs.part_end(std::string_view("\xFF\0a", 3), 0), 2U);
+}
+
+// Ascending ranks as merging adds them, against a sorted list.
+TEST(RankQueue, GivesRanksInOrderAndTheirPlacesInOrder) {
+  std::mt19937 random(1);
+  RankQueue queue;
+  std::vector<uint32_t> places;
+  for (const uint32_t highest : {3U, 1000U, kNoRank - 1}) {
+    queue.clear();
+    std::set<std::pair<uint32_t, uint32_t>> want;
+    const auto add = [&](uint32_t above, int n) {
+      for (int i = 0; i < n && above < highest; ++i) {
+        const uint32_t rank = std::uniform_int_distribution(above + 1, highest)(random);
+        const auto place = static_cast<uint32_t>(random() % 10000);
+        if (want.insert({rank, place}).second) {
+          queue.add(rank, place);
+        }
+      }
+    };
+    add(0, 2000);
+    for (uint32_t rank = 0; queue.take(rank, places);) {
+      for (const uint32_t place : places) {
+        ASSERT_FALSE(want.empty());
+        ASSERT_EQ(*want.begin(), std::pair(rank, place));
+        want.erase(want.begin());
+      }
+      if (random() % 2 == 0) {
+        add(rank, 2);
+      }
+    }
+    EXPECT_TRUE(want.empty());
+  }
 }
 
 TEST(TokenTable, FindsEveryTokenAndTheLastOfEqualOnes) {
