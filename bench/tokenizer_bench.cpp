@@ -13,10 +13,12 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "base/log.h"
 #include "gguf/reader.h"
 #include "model/tokenizer_from_card.h"
+#include "text/utf8.h"
 
 namespace quern {
 namespace {
@@ -26,7 +28,7 @@ constexpr size_t kHardBytes = 1000000;
 struct HardText {
   const char* name;
   const char* unit;     // repeated, or the alphabet
-  bool random = false;  // bytes of the alphabet in random order
+  bool random = false;  // characters of the alphabet in random order
 };
 
 constexpr HardText kHardTexts[] = {
@@ -53,19 +55,20 @@ constexpr HardText kHardTexts[] = {
     {"random_ab", "ab", true},
     {"random_dashes", "-=", true},
     {"random_digits", "0123456789", true},
+    {"random_han", "\u7684\u4E00\u662F\u4E0D\u4E86\u4EBA\u6211\u5728\u6709\u4ED6\u8FD9\u4E3A",
+     true},
 };
 
 std::string make_text(const HardText& hard) {
-  const std::string_view unit = hard.unit;
+  std::vector<std::string_view> units;
+  for (std::string_view rest = hard.unit; !rest.empty(); rest.remove_prefix(units.back().size())) {
+    units.push_back(hard.random ? rest.substr(0, decode_utf8(rest).n_bytes) : rest);
+  }
   std::string text;
   uint32_t seed = 1;
   while (text.size() < kHardBytes) {
-    if (hard.random) {
-      seed = seed * 1664525 + 1013904223;
-      text += unit[(seed >> 24) % unit.size()];
-    } else {
-      text += unit;
-    }
+    seed = seed * 1664525 + 1013904223;
+    text += units[(seed >> 24) % units.size()];
   }
   return text;
 }

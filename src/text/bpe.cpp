@@ -201,9 +201,8 @@ void BpeModel::merge_piece(std::string_view piece, Workspace& work) const {
     return;
   }
   symbols.resize(piece.size());
-  std::ranges::transform(piece, symbols.begin(), [this](char c) {
-    return parts_.byte_ids[static_cast<unsigned char>(c)];
-  });
+  std::ranges::transform(piece, symbols.begin(),
+                         [this](char c) { return parts_.byte_ids[static_cast<unsigned char>(c)]; });
   symbols.resize(piece.size() <= MergeScratch::kShort ? work.scratch.merge(symbols)
                                                       : merge_parts(piece, work));
 }

@@ -10,11 +10,13 @@ namespace quern {
 
 namespace {
 
-// A sweep reads the whole array, so it pays where it removes a good part of it. At the least that is
-// asked for, all sweeps together read 16 times the array.
+// A sweep reads the whole array, so it pays where it removes a good part of it. At the least that
+// is asked for, all sweeps together read 16 times the array.
 constexpr size_t kSweepShare = 16;
 constexpr size_t kMaxKnown = 1U << 14;  // 192 KiB: the common pairs, within the L2 cache
 constexpr size_t kSymbolsPerKnown = 4;  // a short text is not worth a large table
+
+constexpr size_t kAhead = 12;  // how early the list's nodes are asked for
 
 // Where the lowest rank first stands.
 size_t lowest(std::span<const uint32_t> ranks) {
@@ -72,8 +74,8 @@ void MergeScratch::start(size_t n_symbols) {
 }
 
 uint32_t MergeScratch::rank_of(TokenId left, TokenId right) {
-  const uint32_t mixed = static_cast<uint32_t>(left) * 0x9E3779B1U +
-                         static_cast<uint32_t>(right) * 0x85EBCA77U;
+  const uint32_t mixed =
+      static_cast<uint32_t>(left) * 0x9E3779B1U + static_cast<uint32_t>(right) * 0x85EBCA77U;
   Known& known = known_[(mixed >> 16) & (known_.size() - 1)];
   if (known.left != left || known.right != right) {
     known = {left, right, merges_.rank(left, right)};
@@ -211,7 +213,11 @@ uint32_t MergeScratch::grow(uint32_t at, uint32_t below) {
 void MergeScratch::merge_places(uint32_t rank) {
   const bool may_grow = !merges_.sweepable(rank);
   size_t n_joined = 0;
-  for (const uint32_t at : places_) {
+  for (size_t i = 0; i < places_.size(); ++i) {
+    if (i + kAhead < places_.size()) {
+      __builtin_prefetch(&nodes_[places_[i + kAhead]], 1);
+    }
+    const uint32_t at = places_[i];
     // The pair that was queued here may be gone.
     if (nodes_[at].next != kDead && nodes_[at].rank == rank) {
       join(at);

@@ -1,12 +1,13 @@
 // Byte-pair merging: repeats "merge the pair of the lowest rank, the leftmost of equals" until no
 // pair has a rank (Sennrich et al., 2016). Two ways with one result, by the length of the word.
-// A scratch serves one thread; it borrows the merges, owns its buffers and keeps them between words.
+// A scratch serves one thread; it borrows the merges, owns its buffers and keeps them between
+// words.
 //
-// Long words are merged rank by rank: all pairs of the lowest rank from left to right, then those of
-// the next. What a merge makes may form a pair of a still lower rank with a neighbour (in lists made
-// from a ranking of tokens, as tiktoken's); such pairs come first and all hold the symbol just made,
-// so it is grown on the spot. Nothing then stands at or below the rank, and because symbols only get
-// longer no pair of that rank ever comes back: each rank is done once, in ascending order.
+// Long words are merged rank by rank: all pairs of the lowest rank from left to right, then those
+// of the next. What a merge makes may form a pair of a still lower rank with a neighbour (in lists
+// made from a ranking of tokens, as tiktoken's); such pairs come first and all hold the symbol just
+// made, so it is grown on the spot. Nothing then stands at or below the rank, and because symbols
+// only get longer no pair of that rank ever comes back: each rank is done once, in ascending order.
 #pragma once
 
 #include <cstdint>

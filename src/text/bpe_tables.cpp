@@ -94,14 +94,18 @@ TokenId TokenTable::probe(std::string_view bytes, uint64_t hash) const {
 }
 
 MergeTable::MergeTable(size_t n_merges)
-    : mask_(n_slots(n_merges) - 1), shift_(64 - std::countr_zero(mask_ + 1)), slots_(mask_ + 1) {
+    : mask_(n_slots(n_merges) - 1),
+      shift_(64 - std::countr_zero(mask_ + 1)),
+      slots_(mask_ + 1),
+      starts_(mask_ / 64 + 1) {
   merged_.reserve(n_merges);
   sweepable_.reserve(n_merges);
 }
 
 Status MergeTable::add(TokenId left, TokenId right, TokenId merged) {
   const uint64_t key = key_of(left, right);
-  uint64_t at = start(key);
+  const uint64_t first = start(key);
+  uint64_t at = first;
   for (uint64_t n_probes = 0; slots_[at].rank != kNoRank; ++n_probes, at = (at + 1) & mask_) {
     if (slots_[at].key() == key) {
       return {};
@@ -113,6 +117,7 @@ Status MergeTable::add(TokenId left, TokenId right, TokenId merged) {
   slots_[at] = {.left = static_cast<uint32_t>(left),
                 .right = static_cast<uint32_t>(right),
                 .rank = static_cast<uint32_t>(merged_.size())};
+  starts_[first / 64] |= uint64_t{1} << (first % 64);
   merged_.push_back(merged);
   const auto highest = static_cast<size_t>(std::max({value(left), value(right), value(merged)}));
   if (highest >= used_.size()) {

@@ -95,7 +95,11 @@ class MergeTable {
 
   uint32_t rank(TokenId left, TokenId right) const {
     const uint64_t key = key_of(left, right);
-    for (uint64_t at = start(key);; at = (at + 1) & mask_) {
+    const uint64_t first = start(key);
+    if (!may_hold(first)) {
+      return kNoRank;
+    }
+    for (uint64_t at = first;; at = (at + 1) & mask_) {
       const Slot& slot = slots_[at];
       if (slot.key() == key) {
         return slot.rank;
@@ -134,9 +138,14 @@ class MergeTable {
     return (key * 0xD6E8FEB86659FD93ULL) >> shift_;
   }
 
+  // Most pairs that are asked for have no merge. A bit for each slot says whether any pair starts
+  // there: 1/96 of the table, and near the processor where the table is not.
+  bool may_hold(uint64_t slot) const { return ((starts_[slot / 64] >> (slot % 64)) & 1) != 0; }
+
   uint64_t mask_;
   int shift_;
   std::vector<Slot> slots_;
+  std::vector<uint64_t> starts_;
   std::vector<TokenId> merged_;
   std::vector<bool> sweepable_;  // by rank
   std::vector<bool> used_;       // by id: a merge used the token already

@@ -1,5 +1,5 @@
-// Merging as Sennrich et al. (2016) and SentencePiece's bpe_model.cc define it, for texts too long to
-// search anew after every merge: a sorted set of all pairs that may be merged.
+// Merging as Sennrich et al. (2016) and SentencePiece's bpe_model.cc define it, for texts too long
+// to search anew after every merge: a sorted set of all pairs that may be merged.
 #pragma once
 
 #include <cstddef>
