@@ -65,14 +65,6 @@ size_t MergeScratch::merge_short(std::span<TokenId> symbols) const {
   return n;
 }
 
-void MergeScratch::start(size_t n_symbols) {
-  const size_t wanted =
-      std::clamp<size_t>(std::bit_ceil(n_symbols / kSymbolsPerKnown), 16, kMaxKnown);
-  if (known_.size() < wanted) {
-    known_.assign(wanted, {});
-  }
-}
-
 uint32_t MergeScratch::rank_of(TokenId left, TokenId right) {
   const uint32_t mixed =
       static_cast<uint32_t>(left) * 0x9E3779B1U + static_cast<uint32_t>(right) * 0x85EBCA77U;
@@ -83,39 +75,55 @@ uint32_t MergeScratch::rank_of(TokenId left, TokenId right) {
   return known.rank;
 }
 
-size_t MergeScratch::sweep(std::span<TokenId> symbols, uint32_t rank) {
-  const TokenId merged = merges_.merged(rank);
-  const bool may_grow = !merges_.sweepable(rank);
-  const size_t n = symbols.size();
-  size_t n_out = 0;
-  for (size_t at = 0; at < n;) {
-    if (ranks_[at] != rank) {
-      symbols[n_out] = symbols[at];
-      ranks_[n_out++] = ranks_[at++];
+void MergeScratch::rank_all(std::span<const TokenId> symbols) {
+  const size_t n_known =
+      std::clamp<size_t>(std::bit_ceil(symbols.size() / kSymbolsPerKnown), 16, kMaxKnown);
+  if (known_.size() < n_known) {
+    known_.assign(n_known, {});
+  }
+  ranks_.assign(symbols.size(), kNoRank);
+  for (size_t i = 0; i + 1 < symbols.size(); ++i) {
+    ranks_[i] = rank_of(symbols[i], symbols[i + 1]);
+  }
+}
+
+// Ranks the pairs that `symbol` forms where the sweep stands, and merges it with its neighbours
+// while such a pair has a rank below `below`. Returns what it grew to.
+TokenId MergeScratch::grow_swept(Sweep& sweep, TokenId symbol, uint32_t below) {
+  const std::span<TokenId> symbols = sweep.symbols;
+  for (;;) {
+    sweep.left = sweep.n_out > 0 ? rank_of(symbols[sweep.n_out - 1], symbol) : kNoRank;
+    sweep.right = sweep.at < symbols.size() ? rank_of(symbol, symbols[sweep.at]) : kNoRank;
+    if (std::min(sweep.left, sweep.right) >= below) {
+      return symbol;
+    }
+    if (sweep.left <= sweep.right) {
+      symbol = merges_.merged(sweep.left);
+      --sweep.n_out;
+    } else {
+      symbol = merges_.merged(sweep.right);
+      ++sweep.at;
+    }
+  }
+}
+
+size_t MergeScratch::sweep_rank(std::span<TokenId> symbols, uint32_t rank) {
+  Sweep sweep{.symbols = symbols};
+  while (sweep.at < symbols.size()) {
+    if (ranks_[sweep.at] != rank) {
+      symbols[sweep.n_out] = symbols[sweep.at];
+      ranks_[sweep.n_out++] = ranks_[sweep.at++];
       continue;
     }
-    TokenId symbol = merged;
-    at += 2;
-    uint32_t left = n_out > 0 ? rank_of(symbols[n_out - 1], symbol) : kNoRank;
-    uint32_t right = at < n ? rank_of(symbol, symbols[at]) : kNoRank;
-    while (may_grow && std::min(left, right) < rank) {
-      if (left <= right) {
-        symbol = merges_.merged(left);
-        --n_out;
-      } else {
-        symbol = merges_.merged(right);
-        ++at;
-      }
-      left = n_out > 0 ? rank_of(symbols[n_out - 1], symbol) : kNoRank;
-      right = at < n ? rank_of(symbol, symbols[at]) : kNoRank;
+    sweep.at += 2;
+    const TokenId symbol = grow_swept(sweep, merges_.merged(rank), rank);
+    if (sweep.n_out > 0) {
+      ranks_[sweep.n_out - 1] = sweep.left;
     }
-    if (n_out > 0) {
-      ranks_[n_out - 1] = left;
-    }
-    symbols[n_out] = symbol;
-    ranks_[n_out++] = right;
+    symbols[sweep.n_out] = symbol;
+    ranks_[sweep.n_out++] = sweep.right;
   }
-  return n_out;
+  return sweep.n_out;
 }
 
 size_t MergeScratch::merge_long(std::span<TokenId> symbols) {
@@ -123,12 +131,7 @@ size_t MergeScratch::merge_long(std::span<TokenId> symbols) {
   if (n < 2) {
     return n;
   }
-  start(n);
-  ranks_.resize(n);
-  ranks_[n - 1] = kNoRank;
-  for (size_t i = 0; i + 1 < n; ++i) {
-    ranks_[i] = rank_of(symbols[i], symbols[i + 1]);
-  }
+  rank_all(symbols);
   for (;;) {
     const auto ranks = std::span(ranks_).first(n);
     const uint32_t rank = std::ranges::min(ranks);
@@ -138,17 +141,12 @@ size_t MergeScratch::merge_long(std::span<TokenId> symbols) {
     if (static_cast<size_t>(std::ranges::count(ranks, rank)) * kSweepShare < n) {
       return merge_ranked(symbols.first(n));
     }
-    n = sweep(symbols.first(n), rank);
+    n = sweep_rank(symbols.first(n), rank);
   }
 }
 
 size_t MergeScratch::merge_listed(std::span<TokenId> symbols) {
-  const size_t n = symbols.size();
-  start(n);
-  ranks_.assign(n, kNoRank);
-  for (size_t i = 0; i + 1 < n; ++i) {
-    ranks_[i] = rank_of(symbols[i], symbols[i + 1]);
-  }
+  rank_all(symbols);
   return merge_ranked(symbols);
 }
 
@@ -209,7 +207,7 @@ uint32_t MergeScratch::grow(uint32_t at, uint32_t below) {
   }
 }
 
-// Merges every pair of `rank` among places_, then ranks the pairs that this made.
+// Merges every pair of `rank` among places_.
 void MergeScratch::merge_places(uint32_t rank) {
   const bool may_grow = !merges_.sweepable(rank);
   size_t n_joined = 0;
@@ -224,9 +222,14 @@ void MergeScratch::merge_places(uint32_t rank) {
       places_[n_joined++] = may_grow ? grow(at, rank) : at;
     }
   }
+  places_.resize(n_joined);
+  rank_joined();
+}
+
+// Ranks the pairs of the symbols just made, which stand at places_.
+void MergeScratch::rank_joined() {
   uint32_t ranked = kEnd;  // the place whose pair was ranked last
-  for (size_t i = 0; i < n_joined; ++i) {
-    const uint32_t at = places_[i];
+  for (const uint32_t at : places_) {
     if (at == ranked || nodes_[at].next == kDead) {
       continue;  // it grew, or a later one grew over it
     }

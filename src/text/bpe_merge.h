@@ -56,17 +56,27 @@ class MergeScratch {
     uint32_t rank = kNoRank;
   };
 
-  void start(size_t n_symbols);
+  void rank_all(std::span<const TokenId> symbols);
   uint32_t rank_of(TokenId left, TokenId right);
 
-  // One pass over the compact arrays `symbols` and ranks_: merges all pairs of `rank`, the lowest.
-  // Returns how many symbols are left.
-  size_t sweep(std::span<TokenId> symbols, uint32_t rank);
+  // One pass over the compact arrays `symbols` and ranks_, which shrink in place.
+  struct Sweep {
+    std::span<TokenId> symbols;
+    size_t at = 0;             // the next symbol to read
+    size_t n_out = 0;          // symbols written
+    uint32_t left = kNoRank;   // of the pair of the symbol just made with the last one written
+    uint32_t right = kNoRank;  // and with the next one to read
+  };
+
+  // Merges all pairs of `rank`, the lowest. Returns how many symbols are left.
+  size_t sweep_rank(std::span<TokenId> symbols, uint32_t rank);
+  TokenId grow_swept(Sweep& sweep, TokenId symbol, uint32_t below);
 
   size_t merge_ranked(std::span<TokenId> symbols);
   void join(uint32_t at);
   uint32_t grow(uint32_t at, uint32_t below);
   void merge_places(uint32_t rank);
+  void rank_joined();
   void rank_anew(uint32_t at);
 
   const MergeTable& merges_;
