@@ -32,6 +32,7 @@ std::unexpected<Error> in_file(const fs::path& path, Error error) {
 // What a file says about its split set; writers store the numbers as u16 or i32.
 struct SplitKeys {
   std::optional<uint64_t> count, number, n_tensors;
+  const MetaValue* count_value = nullptr;  // as it stands; null when there is none
 };
 
 SplitKeys split_keys(const FileHeader& header) {
@@ -39,6 +40,7 @@ SplitKeys split_keys(const FileHeader& header) {
   for (const MetaPair& pair : header.metadata) {
     if (pair.key == "split.count") {
       keys.count = pair.value.as_u64();
+      keys.count_value = &pair.value;
     } else if (pair.key == "split.no") {
       keys.number = pair.value.as_u64();
     } else if (pair.key == "split.tensors.count") {
@@ -120,6 +122,7 @@ class SplitReader {
           fmt::format("a name that ends in -00001-of-{:05}.gguf", n_files_));
     }
     if (first.number != 0U || name->i != 0) {
+      QUERN_TRY(check_first_part(*name));
       return malformed(fmt::format("part {} of a split set", first.number.value_or(name->i) + 1),
                        fmt::format("the path of its first part, '{}'",
                                    split_file_name(name->base, 0, n_files_)));
@@ -136,6 +139,16 @@ class SplitReader {
   }
 
  private:
+  Status check_first_part(const SplitName& name) const {
+    const std::string first = split_file_name(name.base, 0, n_files_);
+    std::error_code error;
+    if (name.i != 0 && !fs::exists(path_.parent_path() / first, error)) {
+      return malformed(fmt::format("part 1 of {}, '{}', is missing", n_files_, first),
+                       "all parts in one folder");
+    }
+    return {};
+  }
+
   Status read_part(const fs::path& path, uint64_t i, CardBuilder& builder) const {
     auto opened = MappedFile::open(path);
     if (!opened && opened.error().kind == ErrorKind::not_found) {
@@ -165,14 +178,34 @@ class SplitReader {
   uint64_t n_files_;
 };
 
+// A part that does not say so would pass for a whole model.
+Result<uint64_t> n_split_files(const SplitKeys& keys, const fs::path& path) {
+  const auto name = parse_split_name(path.filename().string());
+  if (keys.count_value == nullptr) {
+    if (name && name->n > 1) {
+      return malformed(fmt::format("the name is that of part {} of {}, but there is no split.count",
+                                   name->i + 1, name->n),
+                       "split.count in each part, or another name");
+    }
+    return 1;
+  }
+  if (!keys.count || *keys.count == 0 || *keys.count > gguf_limits::kSplitFiles) {
+    return malformed(fmt::format("split.count is {} ({})", keys.count_value->to_string(),
+                                 quern::name(keys.count_value->type())),
+                     fmt::format("an integer from 1 to {}", gguf_limits::kSplitFiles));
+  }
+  if (*keys.count == 1 && name && name->n > 1) {
+    return malformed(
+        fmt::format("split.count is 1, but the name says part {} of {}", name->i + 1, name->n),
+        "the two to agree");
+  }
+  return *keys.count;
+}
+
 Result<ModelCard> read_checked(const fs::path& path, const MappedFile& file) {
   QUERN_ASSIGN(FileHeader header, parse_header(file.bytes(), file.n_bytes()));
   const SplitKeys keys = split_keys(header);
-  const uint64_t n_files = keys.count.value_or(1);
-  if (n_files > gguf_limits::kSplitFiles) {
-    return malformed(fmt::format("split.count is {}", n_files),
-                     fmt::format("at most {}", gguf_limits::kSplitFiles));
-  }
+  QUERN_ASSIGN(const uint64_t n_files, n_split_files(keys, path));
   CardBuilder builder;
   builder.add(std::move(header), file.bytes());
   builder.add_path(path);

@@ -210,6 +210,35 @@ TEST_F(SplitSet, ALaterPartPointsToTheFirst) {
             "first part, 'm-00001-of-00003.gguf'");
 }
 
+TEST_F(SplitSet, ALaterPartWithoutTheFirstSaysThatItIsMissing) {
+  fs::remove(paths_[0]);
+  EXPECT_EQ(refusal(paths_[1]),
+            "[gguf] 'm-00002-of-00003.gguf': part 1 of 3, 'm-00001-of-00003.gguf', is missing; "
+            "expected all parts in one folder");
+}
+
+TEST_F(SplitSet, APartIsNeverAWholeModel) {
+  const auto refusal_with = [&](const std::string& name, const std::optional<MetaValue>& count) {
+    GgufWriter part;
+    EXPECT_TRUE(part.add("general.architecture", MetaValue::string("llama")).has_value());
+    if (count) {
+      EXPECT_TRUE(part.add("split.count", *count).has_value());
+    }
+    EXPECT_TRUE(part.write_file(dir_.path() / name).has_value());
+    return refusal(dir_.path() / name);
+  };
+  EXPECT_EQ(refusal_with("n-00001-of-00002.gguf", std::nullopt),
+            "[gguf] 'n-00001-of-00002.gguf': the name is that of part 1 of 2, but there is no "
+            "split.count; expected split.count in each part, or another name");
+  EXPECT_NE(refusal_with("n-00001-of-00002.gguf", MetaValue::u16(1)).find("split.count is 1, but"),
+            std::string::npos);
+  EXPECT_NE(refusal_with("n.gguf", MetaValue::u16(0)).find("split.count is 0 (u16)"),
+            std::string::npos);
+  EXPECT_NE(refusal_with("n.gguf", MetaValue::i32(-3)).find("split.count is -3 (i32)"),
+            std::string::npos);
+  EXPECT_EQ(refusal_with("n-00001-of-00001.gguf", std::nullopt), "");
+}
+
 TEST_F(SplitSet, ARenamedOrExchangedPartIsRefused) {
   const fs::path renamed = dir_.path() / "renamed.gguf";
   fs::copy_file(paths_[0], renamed);
