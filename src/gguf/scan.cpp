@@ -53,7 +53,11 @@ class FolderScan {
     for (const fs::path& path : sorted_entries(folder)) {
       std::error_code error;
       const fs::path target = fs::canonical(path, error);
-      if (error || files_.size() >= kMaxFiles) {
+      if (files_.size() >= kMaxFiles) {
+        return;
+      }
+      if (error) {
+        add_dangling(path);
         continue;
       }
       if (fs::is_directory(target, error)) {
@@ -64,6 +68,14 @@ class FolderScan {
                  visited_.insert(target).second) {
         files_.push_back(path);
       }
+    }
+  }
+
+  // A link to nowhere was a model once: its reader will say what is wrong.
+  void add_dangling(const fs::path& path) {
+    std::error_code error;
+    if (has_gguf_extension(path) && fs::is_symlink(path, error)) {
+      files_.push_back(path);
     }
   }
 

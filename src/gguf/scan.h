@@ -38,7 +38,8 @@ struct ModelSummary {
 // All .gguf files below `root`, sorted by name; a split set is one entry, and a file that several
 // links lead to is listed once. Links to files are followed wherever they lead, links to folders
 // only to folders below `root` that were not visited yet; so there is no loop, and no wandering off
-// through the machine. Folders that cannot be read are passed over.
+// through the machine. A link that leads nowhere is listed, for its error; folders that cannot be
+// read are passed over.
 std::vector<ModelEntry> find_model_files(const std::filesystem::path& root);
 
 ModelSummary summarise(const std::filesystem::path& path);
