@@ -260,8 +260,9 @@ class HeaderParser {
     }
     const uint64_t n = alignment->value.as_u64().value_or(0);
     if (!std::has_single_bit(n) || n < limits::kMinAlignment || n > limits::kMaxAlignment) {
-      return malformed(fmt::format("general.alignment is {}", alignment->value.to_string()),
-                       fmt::format("a power of two from {} to {}", limits::kMinAlignment,
+      return malformed(fmt::format("general.alignment is {} ({})", alignment->value.to_string(),
+                                   name(alignment->value.type())),
+                       fmt::format("an integer power of two from {} to {}", limits::kMinAlignment,
                                    limits::kMaxAlignment));
     }
     header_.alignment = n;

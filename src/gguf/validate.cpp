@@ -30,34 +30,27 @@ struct IntegerRule {
   bool per_layer = false;  // may be an array of block_count values, each of which may also be 0
 };
 
-// Ten times and more what published models have; each bound keeps products of a few of them far
-// below 2^63.
-constexpr int64_t kMaxContext = INT32_MAX;
-constexpr int64_t kMaxWidth = 1 << 20;
-constexpr int64_t kMaxHidden = 1 << 24;
-constexpr int64_t kMaxHeads = 1 << 14;
-constexpr int64_t kMaxLayers = 1024;
-constexpr int64_t kMaxExperts = 1 << 14;
+namespace limits = model_limits;
 
 constexpr std::array kIntegerRules = {
-    IntegerRule{"block_count", 1, kMaxLayers},
-    IntegerRule{"context_length", 1, kMaxContext},
-    IntegerRule{"embedding_length", 1, kMaxWidth},
+    IntegerRule{"block_count", 1, limits::kLayers},
+    IntegerRule{"context_length", 1, limits::kContext},
+    IntegerRule{"embedding_length", 1, limits::kWidth},
     IntegerRule{"vocab_size", 1, 1 << 26},
-    IntegerRule{"feed_forward_length", 0, kMaxHidden, true},
-    IntegerRule{"expert_feed_forward_length", 0, kMaxHidden},
-    IntegerRule{"expert_shared_feed_forward_length", 0, kMaxHidden},
-    IntegerRule{"expert_count", 0, kMaxExperts},
-    IntegerRule{"expert_used_count", 0, kMaxExperts},
-    IntegerRule{"expert_shared_count", 0, kMaxExperts},
-    IntegerRule{"leading_dense_block_count", 0, kMaxLayers},
-    IntegerRule{"attention.head_count", 1, kMaxHeads, true},
-    IntegerRule{"attention.head_count_kv", 1, kMaxHeads, true},
-    IntegerRule{"attention.key_length", 1, kMaxWidth},
-    IntegerRule{"attention.value_length", 1, kMaxWidth},
-    IntegerRule{"attention.sliding_window", 0, kMaxContext},
-    IntegerRule{"rope.dimension_count", 0, kMaxWidth},
-    IntegerRule{"rope.scaling.original_context_length", 1, kMaxContext},
+    IntegerRule{"feed_forward_length", 0, limits::kHidden, true},
+    IntegerRule{"expert_feed_forward_length", 0, limits::kHidden},
+    IntegerRule{"expert_shared_feed_forward_length", 0, limits::kHidden},
+    IntegerRule{"expert_count", 0, limits::kExperts},
+    IntegerRule{"expert_used_count", 0, limits::kExperts},
+    IntegerRule{"expert_shared_count", 0, limits::kExperts},
+    IntegerRule{"leading_dense_block_count", 0, limits::kLayers},
+    IntegerRule{"attention.head_count", 1, limits::kHeads, true},
+    IntegerRule{"attention.head_count_kv", 1, limits::kHeads, true},
+    IntegerRule{"attention.key_length", 1, limits::kHeadDim},
+    IntegerRule{"attention.value_length", 1, limits::kHeadDim},
+    IntegerRule{"attention.sliding_window", 0, INT32_MAX},
+    IntegerRule{"rope.dimension_count", 1, limits::kHeadDim},
+    IntegerRule{"rope.scaling.original_context_length", 1, limits::kContext},
 };
 
 struct FloatRule {

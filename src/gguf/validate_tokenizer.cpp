@@ -203,8 +203,9 @@ class TokenizerCheck {
     // Files without a vocabulary still name ids.
     const int64_t end = tokens_.empty() ? INT32_MAX : n_tokens;
     if (!id || *id < 0 || *id >= end) {
-      return refused(fmt::format("{} is {}", printable(key), value.to_string()),
-                     fmt::format("an id below {}", end));
+      return refused(
+          fmt::format("{} is {} ({})", printable(key), value.to_string(), name(value.type())),
+          fmt::format("an integer below {}", end));
     }
     return {};
   }

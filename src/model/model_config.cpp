@@ -4,13 +4,12 @@
 
 #include <cmath>
 
+#include "gguf/validate.h"
+
 namespace quern {
 namespace {
 
-constexpr uint64_t kMaxLayers = 4096;
-constexpr uint64_t kMaxWidth = 1U << 20;
-constexpr uint64_t kMaxContext = 1U << 26;
-constexpr uint64_t kMaxHeadDim = 1024;  // as the KV kernels store it
+namespace limits = model_limits;
 
 Error bad(const std::string& what, const std::string& expected) {
   return {.kind = ErrorKind::invalid_input, .where = "model", .what = what, .expected = expected};
@@ -25,25 +24,35 @@ class Keys {
     return fmt::format("{}.{}", card_.architecture(), suffix);
   }
 
-  Result<uint32_t> count(std::string_view suffix, uint64_t max) const {
+  // "'llama.block_count' is 1.5 (f32)"
+  std::string describe(std::string_view suffix, const MetaValue& value) const {
+    return fmt::format("'{}' is {} ({})", full(suffix), value.to_string(), name(value.type()));
+  }
+
+  Result<uint32_t> count(std::string_view suffix, int64_t max) const {
     const MetaValue* value = card_.find_arch(suffix);
     if (value == nullptr) {
       return fail(bad(fmt::format("'{}' is missing", full(suffix)),
                       "every hyper-parameter of the architecture"));
     }
-    const auto n = value->as_u64();
-    if (!n || *n == 0 || *n > max) {
-      return fail(bad(fmt::format("'{}' is {}", full(suffix), value->to_string()),
-                      fmt::format("a number from 1 to {}", max)));
+    const auto n = value->as_i64();
+    if (!n || *n < 1 || *n > max) {
+      return fail(bad(describe(suffix, *value), fmt::format("an integer from 1 to {}", max)));
     }
     return static_cast<uint32_t>(*n);
   }
 
-  Result<uint32_t> count_or(std::string_view suffix, uint64_t max, uint32_t fallback) const {
+  Result<uint32_t> count_or(std::string_view suffix, int64_t max, uint32_t fallback) const {
     if (card_.find_arch(suffix) == nullptr) {
       return fallback;
     }
     return count(suffix, max);
+  }
+
+  // A factor of 0 is how some files write that there is none; llama.cpp reads it so.
+  Result<double> factor_or(std::string_view suffix, double fallback) const {
+    const MetaValue* value = card_.find_arch(suffix);
+    return value != nullptr && value->as_f64() == 0.0 ? 1.0 : positive_or(suffix, fallback);
   }
 
   Result<double> positive_or(std::string_view suffix, double fallback) const {
@@ -53,8 +62,7 @@ class Keys {
     }
     const auto number = value->as_f64();
     if (!number || !std::isfinite(*number) || *number <= 0) {
-      return fail(
-          bad(fmt::format("'{}' is {}", full(suffix), value->to_string()), "a positive number"));
+      return fail(bad(describe(suffix, *value), "a positive number"));
     }
     return *number;
   }
@@ -96,10 +104,10 @@ Status read_rope(const ModelCard& card, ModelConfig& config) {
   }
   QUERN_ASSIGN(rope.base, keys.positive_or("rope.freq_base", 10000.0));
   QUERN_ASSIGN(rope.scaling, scaling_kind(card));
-  QUERN_ASSIGN(const double legacy, keys.positive_or("rope.scale_linear", 1.0));
-  QUERN_ASSIGN(rope.factor, keys.positive_or("rope.scaling.factor", legacy));
+  QUERN_ASSIGN(const double legacy, keys.factor_or("rope.scale_linear", 1.0));
+  QUERN_ASSIGN(rope.factor, keys.factor_or("rope.scaling.factor", legacy));
   QUERN_ASSIGN(rope.original_context, keys.count_or("rope.scaling.original_context_length",
-                                                    kMaxContext, config.max_context));
+                                                    limits::kContext, config.max_context));
   QUERN_ASSIGN(rope.attention_factor, keys.positive_or("rope.scaling.attn_factor", 1.0));
   QUERN_ASSIGN(rope.beta_fast, keys.positive_or("rope.scaling.yarn_beta_fast", 32.0));
   QUERN_ASSIGN(rope.beta_slow, keys.positive_or("rope.scaling.yarn_beta_slow", 1.0));
@@ -127,13 +135,13 @@ Result<ModelConfig> read_model_config(const ModelCard& card) {
   const Keys keys(card);
   ModelConfig config;
   config.architecture = card.architecture();
-  QUERN_ASSIGN(config.n_layers, keys.count("block_count", kMaxLayers));
-  QUERN_ASSIGN(config.d_model, keys.count("embedding_length", kMaxWidth));
-  QUERN_ASSIGN(config.d_ff, keys.count("feed_forward_length", kMaxWidth));
-  QUERN_ASSIGN(config.n_heads, keys.count("attention.head_count", kMaxWidth));
+  QUERN_ASSIGN(config.n_layers, keys.count("block_count", limits::kLayers));
+  QUERN_ASSIGN(config.d_model, keys.count("embedding_length", limits::kWidth));
+  QUERN_ASSIGN(config.d_ff, keys.count("feed_forward_length", limits::kHidden));
+  QUERN_ASSIGN(config.n_heads, keys.count("attention.head_count", limits::kHeads));
   QUERN_ASSIGN(config.n_kv_heads,
-               keys.count_or("attention.head_count_kv", kMaxWidth, config.n_heads));
-  QUERN_ASSIGN(config.max_context, keys.count("context_length", kMaxContext));
+               keys.count_or("attention.head_count_kv", limits::kHeads, config.n_heads));
+  QUERN_ASSIGN(config.max_context, keys.count("context_length", limits::kContext));
   if (config.n_heads % config.n_kv_heads != 0) {
     return fail(bad(fmt::format("{} heads over {} KV heads", config.n_heads, config.n_kv_heads),
                     "a whole number of heads per KV head"));
@@ -143,14 +151,14 @@ Result<ModelConfig> read_model_config(const ModelCard& card) {
         bad(fmt::format("embedding length {} over {} heads", config.d_model, config.n_heads),
             "a whole number of dimensions per head"));
   }
-  QUERN_ASSIGN(config.head_dim, keys.count_or("attention.key_length", kMaxHeadDim,
+  QUERN_ASSIGN(config.head_dim, keys.count_or("attention.key_length", limits::kHeadDim,
                                               std::max(1U, config.d_model / config.n_heads)));
   QUERN_ASSIGN(const uint32_t value_dim,
-               keys.count_or("attention.value_length", kMaxHeadDim, config.head_dim));
-  if (config.head_dim > kMaxHeadDim || value_dim != config.head_dim) {
+               keys.count_or("attention.value_length", limits::kHeadDim, config.head_dim));
+  if (config.head_dim > limits::kHeadDim || value_dim != config.head_dim) {
     return fail(
         bad(fmt::format("heads of {} key and {} value dimensions", config.head_dim, value_dim),
-            fmt::format("equal ones, at most {}", kMaxHeadDim)));
+            fmt::format("equal ones, at most {}", limits::kHeadDim)));
   }
   const double eps =
       card.find_arch("attention.layer_norm_rms_epsilon") == nullptr

@@ -265,6 +265,12 @@ std::vector<Malformed> malformed_values() {
        },
        "is inf"},
       {"RopeBaseZero", [] { return with_float("rope.freq_base", 0.0F); }, "llama.rope.freq_base"},
+      {"RopeDimensions0", [] { return with_number("rope.dimension_count", 0); },
+       "llama.rope.dimension_count is 0 (u32)"},
+      {"ContextBeyondWhatRuns", [] { return with_number("context_length", (1U << 26) + 1); },
+       "an integer from 1 to 67108864"},
+      {"HeadsBeyondWhatRuns", [] { return with_number("attention.key_length", 1026); },
+       "an integer from 1 to 1024"},
       {"RopeDimensionsOdd", [] { return with_number("rope.dimension_count", 63); },
        "llama.rope.dimension_count is 63; expected an even number"},
       {"RopeDimensionsMoreThanAHead",
@@ -350,7 +356,7 @@ std::vector<Malformed> malformed_values() {
          return with_two_tokens("b", 1).scalar<uint32_t>("tokenizer.ggml.bos_token_id", wire::kU32,
                                                          2);
        },
-       "tokenizer.ggml.bos_token_id is 2; expected an id below 2"},
+       "tokenizer.ggml.bos_token_id is 2 (u32); expected an integer below 2"},
       {"TokenIdNegative",
        [] {
          return with_two_tokens("b", 1).scalar<int32_t>("tokenizer.ggml.eos_token_id", wire::kI32,
