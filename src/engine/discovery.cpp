@@ -211,7 +211,10 @@ class Catalogue {
   void add(std::vector<FoundModel> models) {
     for (FoundModel& model : models) {
       std::error_code error;
-      const fs::path file = fs::weakly_canonical(model.path, error);
+      fs::path file = fs::weakly_canonical(model.path, error);
+      if (error) {
+        file = model.path;  // a link that leads to itself
+      }
       // Several Ollama names may share a blob, and each is a name that its user knows.
       if (model.source != ModelSource::ollama && !files_.insert(file).second) {
         continue;
@@ -302,6 +305,39 @@ std::unexpected<Error> unknown_model(std::string_view wanted,
                        : fmt::format("{}, or another name that `quern list` shows", suggestions)});
 }
 
+// Why what is at this path is nothing to read a model from; empty when nothing is there.
+std::string_view kind_of_no_file(const fs::path& path) {
+  std::error_code error;
+  const fs::file_status status = fs::status(path, error);
+  if (fs::is_directory(status)) {
+    return "a folder";
+  }
+  if (fs::exists(status)) {
+    return "not a regular file";
+  }
+  return fs::is_symlink(fs::symlink_status(path, error)) ? "a link that leads nowhere" : "";
+}
+
+std::unexpected<Error> no_file(const fs::path& path, std::string_view kind) {
+  return fail({.kind = ErrorKind::invalid_input,
+               .where = "model",
+               .what = fmt::format("'{}' is {}", printable(path.string(), 200), kind),
+               .expected = "the path of a .gguf file, or a name that `quern list` shows"});
+}
+
+Status check_folder(const fs::path& folder) {
+  std::error_code error;
+  const fs::directory_iterator entries(folder, error);  // an error unless it can be read
+  if (!error) {
+    return {};
+  }
+  return fail({.kind = ErrorKind::not_found,
+               .where = "models",
+               .what = fmt::format("cannot look into '{}': {}", printable(folder.string(), 200),
+                                   error.message()),
+               .expected = "a folder with models"});
+}
+
 }  // namespace
 
 std::string_view name(ModelSource source) {
@@ -329,6 +365,13 @@ std::vector<FoundModel> list_models(const HostPaths& host) {
   return catalogue.take();
 }
 
+Status check_folders(const HostPaths& host) {
+  for (const fs::path& folder : host.folders) {
+    QUERN_TRY(check_folder(folder));
+  }
+  return {};
+}
+
 Result<fs::path> resolve_model(std::string_view name_or_path, const HostPaths& host) {
   fs::path path(name_or_path);
   std::error_code error;
@@ -337,6 +380,10 @@ Result<fs::path> resolve_model(std::string_view name_or_path, const HostPaths& h
   }
   const std::vector<FoundModel> models = list_models(host);
   const FoundModel* const model = find_named(models, name_or_path);
+  const std::string_view kind = kind_of_no_file(path);
+  if (model == nullptr && !kind.empty()) {
+    return no_file(path, kind);
+  }
   if (model == nullptr) {
     return unknown_model(name_or_path, models);
   }

@@ -44,8 +44,13 @@ struct FoundModel {
 // model file: summarise() tells what each is.
 std::vector<FoundModel> list_models(const HostPaths& host);
 
+// An error for the first of host.folders that is no readable folder: the user named it, so nothing
+// there is not what was meant. The other places may well be missing.
+Status check_folders(const HostPaths& host);
+
 // The file that a user means: a path to a file, or a name of list_models (in any case where that is
-// unambiguous; ":latest" may be left out). Otherwise not_found, with the nearest names.
+// unambiguous; ":latest" may be left out). Otherwise not_found, with the nearest names, or
+// invalid_input where there is something of that path that is no file.
 Result<std::filesystem::path> resolve_model(std::string_view name_or_path, const HostPaths& host);
 
 }  // namespace quern

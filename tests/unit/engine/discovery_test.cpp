@@ -164,6 +164,31 @@ TEST_F(DiscoveryTest, APathWinsOverNames) {
   EXPECT_EQ(resolve_model(file.string(), host()).value(), file);
 }
 
+TEST_F(DiscoveryTest, WhatIsThereButNoFileIsCalledByItsKind) {
+  dir_.write("mine/m.gguf", "x");
+  EXPECT_NE(failure((dir_.path() / "mine").string(), host()).find("is a folder"),
+            std::string::npos);
+  fs::create_symlink("nowhere", dir_.path() / "link.gguf");
+  EXPECT_NE(failure((dir_.path() / "link.gguf").string(), host()).find("leads nowhere"),
+            std::string::npos);
+  EXPECT_NE(failure("/dev/null", host()).find("is not a regular file"), std::string::npos);
+}
+
+TEST_F(DiscoveryTest, FoldersThatTheUserNamedMustBeThere) {
+  const fs::path file = dir_.write("mine/m.gguf", "x");
+  HostPaths paths = host();
+  EXPECT_TRUE(check_folders(paths).has_value());  // none of the other places exists
+  paths.folders.push_back(dir_.path() / "mine");
+  EXPECT_TRUE(check_folders(paths).has_value());
+  for (const fs::path& wrong : {dir_.path() / "none", file, fs::path()}) {
+    paths.folders = {dir_.path() / "mine", wrong};
+    const Status status = check_folders(paths);
+    ASSERT_FALSE(status.has_value()) << wrong;
+    EXPECT_EQ(status.error().kind, ErrorKind::not_found);
+    EXPECT_NE(status.error().what.find("'" + wrong.string() + "'"), std::string::npos);
+  }
+}
+
 TEST_F(DiscoveryTest, AnUnknownNameSuggestsTheNearest) {
   dir_.write("home/.quern/models/SmolLM2-135M.gguf", "x");
   EXPECT_EQ(failure("SmolLM2-153M", host()),
