@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "base/aligned_buffer.h"
 #include "base/system_info.h"
@@ -69,6 +70,17 @@ class Walk {
       append(seq, 1, true);
     }
     return run();
+  }
+
+  // The speed of a model that computes no numbers is no result.
+  Status check_logits() const {
+    if (std::ranges::any_of(logits_, [](float x) { return std::isnan(x) || x == INFINITY; })) {
+      return fail({.kind = ErrorKind::invalid_input,
+                   .where = "bench",
+                   .what = "the model computes logits that are NaN or +inf",
+                   .expected = "finite logits; the model's weights may be damaged"});
+    }
+    return {};
   }
 
   void rewind(uint32_t n_tokens) { std::ranges::fill(n_done_, n_tokens); }
@@ -192,6 +204,7 @@ Result<BenchmarkResult> run_benchmark(LoadedModel& loaded, const BenchmarkSpec& 
   Walk walk(loaded, spec, *kv);
   QUERN_TRY(walk.prompt(spec.n_depth));
   QUERN_TRY(run_once(walk, spec));  // warms caches and faults pages in; not counted
+  QUERN_TRY(walk.check_logits());
 
   BenchmarkResult result;
   result.test = title(spec);

@@ -31,6 +31,12 @@ std::string token_text(const Tokenizer& tokenizer, std::optional<TokenId> id) {
   return id ? std::string(tokenizer.token_bytes(*id)) : std::string();
 }
 
+// Errors of the layers below speak of keys and tensors; of which file, only this one knows.
+std::unexpected<Error> in_file(const std::filesystem::path& path, Error error) {
+  error.what = fmt::format("'{}': {}", path.filename().string(), error.what);
+  return fail(std::move(error));
+}
+
 }  // namespace
 
 Result<std::unique_ptr<LoadedModel>> LoadedModel::load(LoadOptions options, const Log& log) {
@@ -55,10 +61,17 @@ Result<std::unique_ptr<LoadedModel>> LoadedModel::load(LoadOptions options, cons
                             .progress = options.progress,
                             .log = log});
   words.join();
-  QUERN_ASSIGN(loaded->tokenizer_, std::move(tokenizer));
-  QUERN_ASSIGN(loaded->model_, std::move(model));
+  if (!tokenizer) {
+    return in_file(options.path, std::move(tokenizer).error());
+  }
+  if (!model) {
+    return in_file(options.path, std::move(model).error());
+  }
+  loaded->tokenizer_ = std::move(*tokenizer);
+  loaded->model_ = std::move(*model);
   if (loaded->tokenizer_->vocab_size() > loaded->model_->config().vocab_size) {
-    return fail(
+    return in_file(
+        options.path,
         {.kind = ErrorKind::invalid_input,
          .where = "model",
          .what = fmt::format("the vocabulary has {} tokens, the embedding {} rows",
