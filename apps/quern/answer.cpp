@@ -72,6 +72,9 @@ bool AnswerOutput::write_bytes(std::string_view bytes) {
   if (error_code_ == 0 && (std::fwrite(bytes.data(), 1, bytes.size(), stdout) != bytes.size() ||
                            std::fflush(stdout) != 0)) {
     error_code_ = errno;
+    if (error_code_ == EPIPE) {
+      std::clearerr(stdout);  // the reader has seen enough: nothing is wrong with the output
+    }
   }
   return error_code_ == 0;
 }

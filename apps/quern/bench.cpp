@@ -1,22 +1,28 @@
 // quern bench: how fast a model runs here, and how near that is to what the machine can do.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdio>
-#include <cstdlib>
+#include <memory>
 
 #include <nlohmann/json.hpp>
 
 #include "base/system_info.h"
 #include "commands.h"
 #include "engine/benchmark.h"
+#include "gguf/reader.h"
 #include "host.h"
+#include "model_name.h"
+#include "output.h"
 #include "report.h"
 
 namespace quern::app {
 namespace {
 
+constexpr int kMaxTokens = 1 << 20;
+
 struct Options {
-  std::string model;
+  ModelName name;
   uint32_t n_prompt = 512;
   uint32_t n_gen = 128;
   uint32_t n_depth = 0;
@@ -24,7 +30,7 @@ struct Options {
   uint32_t n_threads = 0;
   uint32_t n_reps = 5;
   std::string output = "md";
-  std::vector<std::string> folders;
+  bool allow_unknown_pre = false;
 };
 
 struct Report {
@@ -59,22 +65,22 @@ void print_json(const Report& report) {
                     {"isa", report.isa},
                     {"model", report.model}});
   }
-  std::puts(list.dump(2, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
+  print_out("{}\n", list.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
 }
 
 void print_markdown(const Report& report) {
-  fmt::print(
+  print_out(
       "{}, {} weights, {}, {} threads; peak here: {:.1f} GB/s, {:.3f} int8 TOPS, {:.3f} f32 "
       "TFLOPS\n\n",
       report.model, human_bytes(report.weights.n_bytes), report.isa, report.n_threads,
       report.peak.gb_per_s, report.peak.int8_tops, report.peak.f32_tops);
-  fmt::print(
+  print_out(
       "| test | tokens/s | GB/s | % of bandwidth | TOPS | % of compute "
       "|\n|---|---:|---:|---:|---:|---:|\n");
   for (const BenchmarkResult& r : report.results) {
-    fmt::print("| {} | {:.1f} | {:.1f} | {:.0f} | {:.3f} | {:.0f} |\n", r.test, r.tokens_per_s,
-               r.gb_per_s, 100 * r.gb_per_s / report.peak.gb_per_s, r.tops,
-               100 * r.tops / compute_peak(report));
+    print_out("| {} | {:.1f} | {:.1f} | {:.0f} | {:.3f} | {:.0f} |\n", r.test, r.tokens_per_s,
+              r.gb_per_s, 100 * r.gb_per_s / report.peak.gb_per_s, r.tops,
+              100 * r.tops / compute_peak(report));
   }
 }
 
@@ -93,18 +99,38 @@ std::vector<BenchmarkSpec> specs(const Options& options) {
   return list;
 }
 
+// Told before minutes are spent on loading and measuring.
+Status check_sizes(const Options& options, const std::filesystem::path& path) {
+  QUERN_ASSIGN(const ModelCard card, read_model_card(path));
+  const MetaValue* context = card.find_arch("context_length");
+  const uint64_t n_ctx = context == nullptr ? 0 : context->as_u64().value_or(0);
+  const uint64_t n_tokens = uint64_t{options.n_depth} + std::max(options.n_prompt, options.n_gen);
+  if (n_ctx != 0 && n_tokens > n_ctx) {
+    return fail({.where = "bench",
+                 .what = fmt::format("{} tokens, the model's context holds {}", n_tokens, n_ctx),
+                 .expected = "a smaller --prompt, --gen or --depth"});
+  }
+  return {};
+}
+
 Result<Report> measure(const Options& options) {
-  QUERN_ASSIGN(const auto path, resolve_model(options.model, host_paths(options.folders)));
+  if (options.n_prompt == 0 && options.n_gen == 0) {
+    return fail({.kind = ErrorKind::usage,
+                 .where = "usage",
+                 .what = "--prompt 0 and --gen 0 leave nothing to measure",
+                 .expected = "one of them above 0"});
+  }
+  QUERN_ASSIGN(const std::filesystem::path path, find_model(options.name));
+  QUERN_TRY(check_sizes(options, path));
   Report report;
   report.n_threads = options.n_threads == 0 ? available_cores() : options.n_threads;
-  const char* isa = std::getenv("QUERN_ISA");
-  QUERN_ASSIGN(
-      const auto loaded,
-      LoadedModel::load({.path = path,
-                         .n_threads = report.n_threads,
-                         .isa = isa == nullptr ? std::nullopt : std::optional<std::string>(isa),
-                         .max_seqs = std::max(16U, options.n_seqs)},
-                        Log::to_stderr(false)));
+  QUERN_ASSIGN(const auto loaded,
+               LoadedModel::load({.path = path,
+                                  .n_threads = report.n_threads,
+                                  .isa = forced_isa(),
+                                  .max_seqs = std::max(16U, options.n_seqs),
+                                  .allow_unknown_pre = options.allow_unknown_pre},
+                                 Log::to_stderr(false)));
   report.model = path.filename().string();
   report.isa = loaded->backend().isa();
   report.weights = count_weights(*loaded);
@@ -133,30 +159,28 @@ int bench(const Options& options) {
 }  // namespace
 
 void register_bench(CLI::App& app, Action& action) {
-  auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<Options>();  // lives as long as the flags bound to it
   CLI::App* command = app.add_subcommand("bench", "Measure a model's speed on this machine");
-  command->add_option("MODEL", options->model, "A .gguf file, or a name from quern list")
-      ->required();
-  command->add_option("--prompt", options->n_prompt, "Tokens of the prompt; 0 leaves the test out")
-      ->check(CLI::Range(0, 1 << 20))
-      ->capture_default_str();
-  command->add_option("--gen", options->n_gen, "Tokens to generate; 0 leaves the test out")
-      ->check(CLI::Range(0, 1 << 20))
-      ->capture_default_str();
-  command->add_option("--depth", options->n_depth, "Tokens already in the context")
-      ->check(CLI::Range(0, 1 << 20))
-      ->capture_default_str();
-  command->add_option("--seqs", options->n_seqs, "Sequences together")
-      ->check(CLI::Range(1, 512))
-      ->capture_default_str();
-  command->add_option("--threads", options->n_threads, "Threads; 0 is what the machine grants")
+  add_model_name(*command, options->name)->required();
+  add_unknown_pre_flag(*command, options->allow_unknown_pre);
+  const auto number = [&](const char* name, uint32_t& target, const char* help) {
+    return command->add_option(name, target, help)->type_name("N");
+  };
+  number("--prompt", options->n_prompt, "Tokens of the prompt; 0 leaves it out (default: 512)")
+      ->check(CLI::Range(0, kMaxTokens));
+  number("--gen", options->n_gen, "Tokens to generate; 0 leaves it out (default: 128)")
+      ->check(CLI::Range(0, kMaxTokens));
+  number("--depth", options->n_depth, "Tokens already in the context (default: 0)")
+      ->check(CLI::Range(0, kMaxTokens));
+  number("--seqs", options->n_seqs, "Sequences together (default: 1)")->check(CLI::Range(1, 512));
+  number("--threads", options->n_threads, "Threads (default: the cores that this process may use)")
       ->check(CLI::Range(0, 1024));
-  command->add_option("--reps", options->n_reps, "Repetitions")
-      ->check(CLI::Range(1, 1000))
-      ->capture_default_str();
-  command->add_option("--output", options->output, "md or json")
+  number("--reps", options->n_reps, "Repetitions of each test (default: 5)")
+      ->check(CLI::Range(1, 1000));
+  command
+      ->add_option("--output", options->output, "How results are written: md or json (default: md)")
+      ->type_name("FORMAT")
       ->check(CLI::IsMember({"md", "json"}));
-  command->add_option("--models", options->folders, "A folder to search for the name");
   command->callback([options, &action] { action = [options] { return bench(*options); }; });
 }
 

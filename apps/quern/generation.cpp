@@ -1,6 +1,7 @@
 #include "generation.h"
 
 #include <algorithm>
+#include <charconv>
 #include <limits>
 #include <random>
 #include <string_view>
@@ -60,7 +61,8 @@ SamplingParams defaults_of(const ModelCard& card) {
 
 void apply(const GenerationFlags& flags, SamplingParams& params) {
   params.temperature = flags.temperature.value_or(params.temperature);
-  params.top_k = flags.top_k.value_or(params.top_k);
+  // llama.cpp takes any number below 1 for "off".
+  params.top_k = std::max(0, flags.top_k.value_or(params.top_k));
   params.top_p = flags.top_p.value_or(params.top_p);
   params.min_p = flags.min_p.value_or(params.min_p);
   params.repetition_penalty = flags.repeat_penalty.value_or(params.repetition_penalty);
@@ -85,6 +87,20 @@ std::vector<TokenId> end_tokens(const Tokenizer& tokenizer) {
 
 }  // namespace
 
+Status set_seed(std::string_view text, std::optional<uint64_t>& seed) {
+  uint64_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  const bool is_number = error == std::errc() && end == text.data() + text.size();
+  if (!is_number && text != "-1") {
+    return fail({.kind = ErrorKind::usage,
+                 .where = "set",
+                 .what = "'" + printable(text) + "' is no seed from 0 to 18446744073709551615",
+                 .expected = "such a number, or -1 for a drawn one"});
+  }
+  seed = is_number ? std::optional(number) : std::nullopt;
+  return {};
+}
+
 void add_generation_flags(CLI::App& command, GenerationFlags& flags) {
   const auto option = [&](const char* name, auto& target, const char* help) {
     return command.add_option(name, target, help);
@@ -92,7 +108,8 @@ void add_generation_flags(CLI::App& command, GenerationFlags& flags) {
   option("--max-tokens", flags.max_tokens, "End the answer after so many tokens")->type_name("N");
   option("--temp", flags.temperature, "Temperature; 0 always takes the likeliest token")
       ->type_name("T");
-  option("--top-k", flags.top_k, "Draw from the K likeliest tokens; 0 is off")->type_name("K");
+  option("--top-k", flags.top_k, "Draw from the K likeliest tokens; 0 or less is off")
+      ->type_name("K");
   option("--top-p", flags.top_p,
          "Draw from the likeliest tokens that reach probability P; 1 is off")
       ->type_name("P");
@@ -100,7 +117,15 @@ void add_generation_flags(CLI::App& command, GenerationFlags& flags) {
       ->type_name("P");
   option("--repeat-penalty", flags.repeat_penalty, "Make recent tokens less likely; 1 is off")
       ->type_name("P");
-  option("--seed", flags.seed, "The same seed gives the same answer")->type_name("S");
+  const auto seed = [&flags](const std::string& text) {
+    if (const Status status = set_seed(text, flags.seed); !status) {
+      throw CLI::ValidationError("--seed", status.error().what);
+    }
+  };
+  command
+      .add_option_function<std::string>(
+          "--seed", seed, "The same seed gives the same answer; -1 draws one (default: -1)")
+      ->type_name("S");
   option("--stop", flags.stop, "End the answer before this text (may be given several times)")
       ->type_name("TEXT")
       ->allow_extra_args(false);

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <CLI/CLI.hpp>
@@ -27,6 +28,9 @@ struct GenerationFlags {
   std::vector<std::string> stop;
   bool ignore_eos = false;
 };
+
+// 0 to 2^64-1; -1 is none given, as llama.cpp's users write it. An error for anything else.
+Status set_seed(std::string_view text, std::optional<uint64_t>& seed);
 
 // `flags` must live as long as the command.
 void add_generation_flags(CLI::App& command, GenerationFlags& flags);

@@ -10,6 +10,8 @@
 #include "commands.h"
 #include "gguf/meta_value.h"
 #include "host.h"
+#include "model_name.h"
+#include "output.h"
 #include "report.h"
 
 namespace quern::app {
@@ -25,9 +27,9 @@ struct Row {
   ModelSummary summary;
 };
 
-std::vector<Row> rows_of(const Options& options) {
+std::vector<Row> rows_of(const HostPaths& host) {
   std::vector<Row> rows;
-  for (FoundModel& model : list_models(host_paths(options.folders))) {
+  for (FoundModel& model : list_models(host)) {
     ModelSummary summary;
     if (model.error.empty()) {
       summary = summarise(model.path);
@@ -56,7 +58,7 @@ void print_json(const std::vector<Row>& rows) {
     list.push_back(std::move(entry));
   }
   // File names need not be UTF-8.
-  fmt::print("{}\n", list.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
+  print_out("{}\n", list.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
 }
 
 void print_table(const std::vector<Row>& rows) {
@@ -64,34 +66,38 @@ void print_table(const std::vector<Row>& rows) {
   for (const Row& row : rows) {
     width = std::max(width, printable(row.model.name, 60).size());
   }
-  fmt::print("{:<{}}  {:>8}  {:<10}  {:<12}  {:<12}  PATH\n", "NAME", width, "SIZE", "QUANT",
-             "ARCH", "SOURCE");
+  print_out("{:<{}}  {:>8}  {:<10}  {:<12}  {:<12}  PATH\n", "NAME", width, "SIZE", "QUANT", "ARCH",
+            "SOURCE");
   for (const auto& [model, summary] : rows) {
     const std::string label = printable(model.name, 60);
     if (!summary.error.empty()) {
-      fmt::print("{:<{}}  {:>8}  {}\n", label, width, human_bytes(summary.n_bytes), summary.error);
+      print_out("{:<{}}  {:>8}  {}\n", label, width, human_bytes(summary.n_bytes), summary.error);
       continue;
     }
     const std::string kind = summary.kind == ModelFileKind::model
                                  ? std::string()
                                  : fmt::format("  ({})", name(summary.kind));
-    fmt::print("{:<{}}  {:>8}  {:<10}  {:<12}  {:<12}  {}{}\n", label, width,
-               human_bytes(summary.n_bytes), summary.quantisation, summary.architecture,
-               name(model.source), model.path.string(), kind);
+    print_out("{:<{}}  {:>8}  {:<10}  {:<12}  {:<12}  {}{}\n", label, width,
+              human_bytes(summary.n_bytes), summary.quantisation, summary.architecture,
+              name(model.source), model.path.string(), kind);
   }
 }
 
-int list(const Options& options) {
-  const std::vector<Row> rows = rows_of(options);
+Status list(const Options& options) {
+  const HostPaths host = host_paths(options.folders);
+  QUERN_TRY(check_folders(host));
+  const std::vector<Row> rows = rows_of(host);
   if (options.json) {
     print_json(rows);
   } else if (rows.empty()) {
-    fmt::print(stderr, "quern: no models found; put .gguf files into {}\n",
-               host_paths().model_store.string());
+    const std::string store = host.model_store.string();
+    fmt::print(stderr, "quern: no models found; {}\n",
+               store.empty() ? "name a folder with .gguf files in it: --models DIR"
+                             : fmt::format("put .gguf files into {}", store));
   } else {
     print_table(rows);
   }
-  return 0;
+  return {};
 }
 
 }  // namespace
@@ -100,9 +106,13 @@ void register_list(CLI::App& app, Action& action) {
   const auto options = std::make_shared<Options>();  // lives as long as the flags bound to it
   CLI::App* command = app.add_subcommand("list", "List the models on this machine");
   command->add_flag("--json", options->json, "Print JSON");
-  command->add_option("--models", options->folders, "A further folder to look in")
-      ->type_name("DIR");
-  command->callback([options, &action] { action = [options] { return list(*options); }; });
+  add_folders_flag(*command, options->folders);
+  command->callback([options, &action] {
+    action = [options] {
+      const Status status = list(*options);
+      return status ? 0 : report(status.error());
+    };
+  });
 }
 
 }  // namespace quern::app

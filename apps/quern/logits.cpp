@@ -11,6 +11,7 @@
 
 #include "base/interrupt.h"
 #include "commands.h"
+#include "finite.h"
 #include "progress.h"
 #include "report.h"
 #include "session.h"
@@ -50,25 +51,40 @@ Result<std::vector<TokenId>> parse_tokens(std::string_view list) {
   }
 }
 
-std::unexpected<Error> cannot_write(const std::string& path, int code) {
-  return fail({.kind = ErrorKind::io,
-               .where = "logits",
-               .what = fmt::format("cannot write '{}': {}", path, std::strerror(code)),
-               .expected = "a file that can be written"});
-}
-
 struct Output {
   std::string path;
   std::unique_ptr<std::FILE, int (*)(std::FILE*)> file;
+
+  std::unexpected<Error> cannot_write(int code) const {
+    return fail(
+        {.kind = ErrorKind::io,
+         .where = "logits",
+         .what = fmt::format("cannot write '{}': {}", printable(path, 200), std::strerror(code)),
+         .expected = "a file that can be written"});
+  }
 };
+
+// "-" is the standard output, which others close.
+Result<Output> open_output(const std::string& path) {
+  Output out{.path = path, .file = {stdout, &std::fflush}};
+  if (path != "-") {
+    out.file = {std::fopen(path.c_str(), "wb"), &std::fclose};
+  }
+  if (!out.file) {
+    return out.cannot_write(errno);
+  }
+  return out;
+}
 
 // Computes the tokens as one prompt; each row goes to the file as it comes.
 Status write_rows(Engine& engine, std::vector<TokenId> tokens, Output out) {
   const uint64_t n_tokens = tokens.size();
   Progress progress("computing");
   int error_code = 0;
+  bool usable = true;
   std::string failure;
   const auto on_logits = [&](uint32_t position, std::span<const float> row) {
+    usable = usable && are_usable(row);
     if (error_code == 0 &&
         std::fwrite(row.data(), sizeof(float), row.size(), out.file.get()) != row.size()) {
       error_code = errno;
@@ -78,28 +94,29 @@ Status write_rows(Engine& engine, std::vector<TokenId> tokens, Output out) {
   const auto on_event = [&](const TokenEvent& event) { failure = event.error; };
   QUERN_TRY(
       engine.submit({.prompt = std::move(tokens), .on_event = on_event, .on_logits = on_logits}));
-  while (engine.has_work() && error_code == 0) {
+  while (engine.has_work() && error_code == 0 && usable) {
     engine.step();
+  }
+  if (!usable) {
+    return unusable_logits("logits");
   }
   if (!failure.empty()) {
     return fail({.kind = ErrorKind::device, .where = "logits", .what = failure, .expected = {}});
   }
-  if (error_code == 0 && std::fclose(out.file.release()) != 0) {
+  const auto close = out.file.get_deleter();
+  if (error_code == 0 && close(out.file.release()) != 0) {
     error_code = errno;
   }
-  return error_code == 0 ? Status() : cannot_write(out.path, error_code);
+  return error_code == 0 ? Status() : out.cannot_write(error_code);
 }
 
 Status logits(const Options& options) {
   QUERN_ASSIGN(std::vector<TokenId> tokens, parse_tokens(options.tokens));
   handle_interrupts(OnInterrupt::exit);
-  QUERN_ASSIGN(const std::filesystem::path path, find_model(options.model));
+  QUERN_ASSIGN(const std::filesystem::path path, find_model(options.model.name));
   QUERN_ASSIGN(const Session session,
                open_session(options.model, {path, static_cast<uint32_t>(tokens.size())}));
-  Output out{.path = options.out, .file = {std::fopen(options.out.c_str(), "wb"), &std::fclose}};
-  if (!out.file) {
-    return cannot_write(options.out, errno);
-  }
+  QUERN_ASSIGN(Output out, open_output(options.out));
   return write_rows(*session.engine, std::move(tokens), std::move(out));
 }
 
@@ -115,7 +132,8 @@ void register_logits(CLI::App& app, Action& action) {
       ->required();
   command
       ->add_option("--out", options->out,
-                   "The file to write: float32, little-endian, [n_tokens, vocab_size]")
+                   "The file to write: float32, little-endian, [n_tokens, vocab_size]; - is the "
+                   "standard output")
       ->type_name("FILE")
       ->required();
   command->callback([options, &action] {

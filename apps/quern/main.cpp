@@ -7,6 +7,7 @@
 
 #include "commands.h"
 #include "gguf/meta_value.h"
+#include "output.h"
 #include "report.h"
 
 namespace {
@@ -56,7 +57,7 @@ int run(int argc, char** argv) {
 // Quern's own code returns its errors; what the standard library throws ends here, in one line.
 int main(int argc, char** argv) {
   try {
-    return run(argc, argv);
+    return finish_output(run(argc, argv));
   } catch (const std::bad_alloc&) {
     std::fputs("quern: [memory] out of memory; expected a smaller model or context\n", stderr);
   } catch (const std::exception& error) {

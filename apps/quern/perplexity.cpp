@@ -3,15 +3,17 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
-#include <fstream>
-#include <iterator>
+#include <limits>
 #include <memory>
 
 #include <nlohmann/json.hpp>
 
 #include "base/interrupt.h"
 #include "commands.h"
+#include "finite.h"
+#include "gguf/validate.h"
+#include "input_file.h"
+#include "output.h"
 #include "progress.h"
 #include "prompt.h"
 #include "report.h"
@@ -28,13 +30,13 @@ struct Options {
   bool json = false;
 };
 
-Result<std::string> read_file(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  std::string text{std::istreambuf_iterator<char>(in), {}};
-  if (!in.good() || text.empty()) {
-    return fail({.kind = ErrorKind::not_found,
-                 .where = "perplexity",
-                 .what = fmt::format("cannot read '{}'", path),
+Result<std::string> read_text(const std::string& path) {
+  QUERN_ASSIGN(InputFile file,
+               InputFile::open(path, {.where = "perplexity", .expected = "a file with text"}));
+  QUERN_ASSIGN(std::string text, file.read_all());
+  if (text.empty()) {
+    return fail({.where = "perplexity",
+                 .what = fmt::format("'{}' is empty", printable(path, 200)),
                  .expected = "a file with text"});
   }
   return text;
@@ -81,8 +83,10 @@ class Score {
 Status score_window(Engine& engine, std::vector<TokenId> window, Score& score) {
   const size_t n_ctx = window.size();
   std::string failure;
+  bool usable = true;
   const std::vector<TokenId> tokens = window;
   const auto on_logits = [&](uint32_t position, std::span<const float> logits) {
+    usable = usable && are_usable(logits);
     if (position >= n_ctx / 2 && position + 1 < n_ctx) {
       score.add(negative_log_likelihood(logits, tokens[position + 1]));
     }
@@ -92,6 +96,9 @@ Status score_window(Engine& engine, std::vector<TokenId> window, Score& score) {
       engine.submit({.prompt = std::move(window), .on_event = on_event, .on_logits = on_logits}));
   while (engine.has_work()) {
     engine.step();
+  }
+  if (!usable) {
+    return unusable_logits("perplexity");
   }
   if (!failure.empty()) {
     return fail(
@@ -107,11 +114,11 @@ void print(const Options& options, const Score& score, uint64_t n_chunks) {
                                            {"n_tokens", score.n()},
                                            {"ctx", options.n_ctx},
                                            {"chunks", n_chunks}};
-    fmt::print("{}\n", result.dump());
+    print_out("{}\n", result.dump());
     return;
   }
-  fmt::print("perplexity {:.4f} +/- {:.4f} over {} tokens ({} windows of {})\n", score.perplexity(),
-             score.standard_error(), score.n(), n_chunks, options.n_ctx);
+  print_out("perplexity {:.4f} +/- {:.4f} over {} tokens ({} windows of {})\n", score.perplexity(),
+            score.standard_error(), score.n(), n_chunks, options.n_ctx);
 }
 
 // The whole text as tokens, with BOS where the model adds one; special text is plain text here.
@@ -126,8 +133,8 @@ Result<std::vector<TokenId>> text_tokens(const Tokenizer& tokenizer, std::string
 
 Status perplexity(const Options& options) {
   handle_interrupts(OnInterrupt::exit);
-  QUERN_ASSIGN(const std::filesystem::path path, find_model(options.model));
-  QUERN_ASSIGN(const std::string text, read_file(options.file));
+  QUERN_ASSIGN(const std::filesystem::path path, find_model(options.model.name));
+  QUERN_ASSIGN(const std::string text, read_text(options.file));
   QUERN_ASSIGN(const Session session, open_session(options.model, {path, options.n_ctx}));
   const Tokenizer& tokenizer = session.model->tokenizer();
   QUERN_ASSIGN(const std::vector<TokenId> tokens, text_tokens(tokenizer, text));
@@ -161,14 +168,14 @@ void register_perplexity(CLI::App& app, Action& action) {
   CLI::App* command =
       app.add_subcommand("perplexity", "Measure how well a model predicts the text of a file");
   add_model_flags(*command, options->model);
-  command->add_option("FILE", options->file, "The text")->required();
+  command->add_option("FILE", options->file, "The text; - is the standard input")->required();
   command->add_option("--ctx", options->n_ctx, "Tokens of a window (default: 512)")
       ->type_name("N")
-      ->check(CLI::Range(4U, 1U << 26));
+      ->check(CLI::Range(4U, static_cast<uint32_t>(model_limits::kContext)));
   command
       ->add_option("--chunks", options->n_chunks, "Score only the first N windows (default: all)")
       ->type_name("N")
-      ->check(CLI::PositiveNumber);
+      ->check(CLI::Range(1U, std::numeric_limits<uint32_t>::max()));
   command->add_flag("--json", options->json, "Print JSON");
   command->callback([options, &action] {
     action = [options] {

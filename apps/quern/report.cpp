@@ -22,7 +22,8 @@ std::string with_unit(uint64_t n, const std::array<std::string_view, 5>& units) 
 }  // namespace
 
 int report(const Error& error) {
-  fmt::print(stderr, "quern: {}\n", error.to_string());
+  // Not fmt::print: it throws where stderr is closed, and the exit code would be lost.
+  std::fputs(fmt::format("quern: {}\n", error.to_string()).c_str(), stderr);
   return exit_code(error.kind);
 }
 

@@ -2,8 +2,6 @@
 #include <fmt/format.h>
 
 #include <cstdio>
-#include <iostream>
-#include <iterator>
 #include <memory>
 
 #include "answer.h"
@@ -12,6 +10,8 @@
 #include "base/terminal.h"
 #include "commands.h"
 #include "generation.h"
+#include "gguf/validate.h"
+#include "input_file.h"
 #include "prompt.h"
 #include "repl.h"
 #include "report.h"
@@ -35,8 +35,13 @@ struct Options {
 // The prompt from the command line, or else from stdin, where the newline that ends a typed line
 // is not meant; a raw prompt is taken to the byte.
 Result<std::string> prompt_text(const Options& options) {
-  std::string text =
-      options.prompt ? *options.prompt : std::string(std::istreambuf_iterator<char>(std::cin), {});
+  std::string text;
+  if (options.prompt) {
+    text = *options.prompt;
+  } else {
+    QUERN_ASSIGN(InputFile input, InputFile::open("-", {.where = "run", .expected = "a prompt"}));
+    QUERN_ASSIGN(text, input.read_all());
+  }
   if (!options.prompt && !options.raw && text.ends_with('\n')) {
     text.pop_back();
   }
@@ -81,7 +86,10 @@ Result<int> conclude(const Answer& answer, const AnswerOutput& output) {
   QUERN_TRY(output.status());
   if (answer.finish == FinishReason::error) {
     fmt::print(stderr, "quern: {}\n", answer.error);
-    return exit_code(ErrorKind::device);
+    // The engine tells why in words. The sampler refuses logits that the model's file is to blame
+    // for; everything else is the machine's.
+    return exit_code(answer.error.starts_with("[sampling]") ? ErrorKind::invalid_input
+                                                            : ErrorKind::device);
   }
   return answer.interrupted ? kInterrupted : 0;
 }
@@ -127,7 +135,7 @@ Result<int> run(const Options& options) {
   QUERN_TRY(check(options.generation));
   handle_interrupts(OnInterrupt::exit);
   ignore_broken_pipes();
-  QUERN_ASSIGN(const std::filesystem::path path, find_model(options.model));
+  QUERN_ASSIGN(const std::filesystem::path path, find_model(options.model.name));
   const bool has_user = is_terminal(StandardStream::in) && is_terminal(StandardStream::out);
   return !options.prompt && has_user ? converse(options, path) : answer_once(options, path);
 }
@@ -154,7 +162,7 @@ void register_run(CLI::App& app, Action& action) {
       ->add_option("--ctx", options->n_ctx,
                    "Tokens of context (default: the model's, as far as memory allows)")
       ->type_name("N")
-      ->check(CLI::Range(2U, 1U << 26));
+      ->check(CLI::Range(2U, static_cast<uint32_t>(model_limits::kContext)));
   command->add_flag("--stats", options->stats, "Print one line of numbers as JSON on stderr");
   command->callback([options, prompt, given, &action] {
     if (given->count() > 0) {

@@ -21,7 +21,7 @@ KvDType kv_dtype(const std::string& type) {
 }  // namespace
 
 void add_model_flags(CLI::App& command, ModelFlags& flags) {
-  command.add_option("MODEL", flags.model, "A name that `quern list` shows, or a path")->required();
+  add_model_name(command, flags.name)->required();
   command
       .add_option("--threads", flags.n_threads,
                   "Threads (default: the cores that this process may use)")
@@ -32,13 +32,7 @@ void add_model_flags(CLI::App& command, ModelFlags& flags) {
                   "How keys and values are kept: f16, f32 or q8_0 (default: f16)")
       ->type_name("TYPE")
       ->check(CLI::IsMember({"f16", "f32", "q8_0"}));
-  command.add_option("--models", flags.folders, "A further folder to look for models in")
-      ->type_name("DIR")
-      ->allow_extra_args(false);
-}
-
-Result<std::filesystem::path> find_model(const ModelFlags& flags) {
-  return resolve_model(flags.model, host_paths(flags.folders));
+  add_unknown_pre_flag(command, flags.allow_unknown_pre);
 }
 
 Result<Session> open_session(const ModelFlags& flags, const SessionNeeds& needs) {
@@ -52,6 +46,7 @@ Result<Session> open_session(const ModelFlags& flags, const SessionNeeds& needs)
            .n_threads = flags.n_threads,
            .isa = forced_isa(),
            .max_seqs = 1,
+           .allow_unknown_pre = flags.allow_unknown_pre,
            .progress = [&](uint64_t done, uint64_t total) { progress.update(done, total); }},
           log));
   progress.finish();

@@ -6,29 +6,27 @@
 #include <filesystem>
 #include <memory>
 #include <string>
-#include <vector>
 
 #include <CLI/CLI.hpp>
 
 #include "base/result.h"
 #include "engine/engine.h"
 #include "engine/loaded_model.h"
+#include "model_name.h"
 
 namespace quern::app {
 
 // The flags that every command with a running model has.
 struct ModelFlags {
-  std::string model;
-  std::vector<std::string> folders;
+  ModelName name;
   uint32_t n_threads = 0;
   std::string kv_type = "f16";
+  bool allow_unknown_pre = false;
 };
 
-// MODEL, --threads, --kv-type and --models; `flags` must live as long as the command.
+// MODEL, --models, --threads, --kv-type and --allow-unknown-pre; `flags` must live as long as the
+// command.
 void add_model_flags(CLI::App& command, ModelFlags& flags);
-
-// Where the model lies; looks into the model folders only when MODEL is no path.
-Result<std::filesystem::path> find_model(const ModelFlags& flags);
 
 // The engine goes before the model that it borrows.
 struct Session {

@@ -2,15 +2,20 @@
 #include <fmt/format.h>
 
 #include <array>
-#include <cstdio>
 #include <memory>
+#include <optional>
 
 #include <nlohmann/json.hpp>
 
 #include "commands.h"
 #include "gguf/memory_estimate.h"
 #include "gguf/reader.h"
-#include "host.h"
+#include "gguf/scan.h"
+#include "gguf/validate.h"
+#include "model/activation_estimate.h"
+#include "model/registry.h"
+#include "model_name.h"
+#include "output.h"
 #include "report.h"
 
 namespace quern::app {
@@ -19,13 +24,35 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 struct Options {
-  std::string model;
+  ModelName name;
   uint64_t n_ctx = 0;
   bool json = false;
 };
 
 // Longer arrays are told by type and length: a vocabulary does not belong on a screen.
 constexpr uint64_t kShownElements = 16;
+
+// What a run takes: what the file's header tells, and what the engine works in, which is known for
+// the architectures that can run.
+struct RunMemory {
+  MemoryEstimate file;
+  std::optional<uint64_t> activation_bytes;
+
+  uint64_t total_bytes() const {
+    return file.weights_bytes + file.kv_bytes + activation_bytes.value_or(0);
+  }
+};
+
+RunMemory run_memory(const ModelCard& card, uint64_t n_ctx) {
+  RunMemory memory{.file = estimate_memory(card, n_ctx), .activation_bytes = {}};
+  const TensorInfo* embedding = card.find_tensor("token_embd.weight");
+  const auto config = read_model_config(card);
+  if (find_architecture(card.architecture()) != nullptr && embedding != nullptr && config) {
+    memory.activation_bytes =
+        estimate_activation_bytes(*config, {.vocab_size = embedding->shape[0]});
+  }
+  return memory;
+}
 
 struct TypeUse {
   uint64_t n_tensors = 0;
@@ -87,7 +114,7 @@ size_t n_tokens(const ModelCard& card) {
   return tokens ? tokens->size() : 0;
 }
 
-Json json_of_card(const ModelCard& card, const MemoryEstimate& memory) {
+Json json_of_card(const ModelCard& card, const RunMemory& memory) {
   Json files = Json::array();
   for (const auto& path : card.files()) {
     files.push_back(path.string());
@@ -98,46 +125,63 @@ Json json_of_card(const ModelCard& card, const MemoryEstimate& memory) {
   }
   const auto chat_template = card.string("tokenizer.chat_template");
   const MetaValue* context = card.find_arch("context_length");
-  return {{"files", files},
-          {"name", card.string("general.name").value_or("")},
-          {"architecture", card.architecture()},
-          {"parameters", card.n_parameters()},
-          {"context_length", context == nullptr ? 0 : context->as_u64().value_or(0)},
-          {"quantisation", quantisation_label(card)},
-          {"tensor_types", json_of_types(card)},
-          {"tokenizer",
-           {{"model", card.string("tokenizer.ggml.model").value_or("")},
-            {"pre", card.string("tokenizer.ggml.pre").value_or("")},
-            {"tokens", n_tokens(card)}}},
-          {"chat_template", chat_template ? Json(*chat_template) : Json()},
-          {"memory",
-           {{"ctx", memory.n_ctx},
-            {"weights_bytes", memory.weights_bytes},
-            {"kv_bytes", memory.kv_bytes},
-            {"total_bytes", memory.weights_bytes + memory.kv_bytes}}},
-          {"metadata", metadata}};
+  return {
+      {"files", files},
+      {"name", card.string("general.name").value_or("")},
+      {"architecture", card.architecture()},
+      {"parameters", card.n_parameters()},
+      {"context_length", context == nullptr ? 0 : context->as_u64().value_or(0)},
+      {"quantisation", quantisation_label(card)},
+      {"tensor_types", json_of_types(card)},
+      {"tokenizer",
+       {{"model", card.string("tokenizer.ggml.model").value_or("")},
+        {"pre", card.string("tokenizer.ggml.pre").value_or("")},
+        {"tokens", n_tokens(card)}}},
+      {"chat_template", chat_template ? Json(*chat_template) : Json()},
+      {"memory",
+       {{"ctx", memory.file.n_ctx},
+        {"weights_bytes", memory.file.weights_bytes},
+        {"kv_bytes", memory.file.kv_bytes},
+        {"activations_bytes", memory.activation_bytes ? Json(*memory.activation_bytes) : Json()},
+        {"total_bytes", memory.total_bytes()}}},
+      {"metadata", metadata}};
 }
 
 void print_line(std::string_view label, std::string_view value) {
   if (!value.empty()) {
-    fmt::print("{:<16}{}\n", label, value);
+    print_out("{:<16}{}\n", label, value);
   }
 }
 
-void print_summary(const ModelCard& card, const MemoryEstimate& memory) {
+// "139 MB = 96.6 MB weights + 42.3 MB keys and values of 2048 tokens + 25 MB activations"
+std::string memory_line(const RunMemory& memory, uint64_t trained_ctx) {
+  std::string line = fmt::format(
+      "{} = {} weights + {} keys and values of {} tokens", human_bytes(memory.total_bytes()),
+      human_bytes(memory.file.weights_bytes), human_bytes(memory.file.kv_bytes), memory.file.n_ctx);
+  if (trained_ctx != 0 && memory.file.n_ctx > trained_ctx) {
+    line += fmt::format(" (more than the model's {})", trained_ctx);
+  }
+  line += memory.activation_bytes
+              ? fmt::format(" + {} activations", human_bytes(*memory.activation_bytes))
+              : std::string(", without activations: this program cannot run the model");
+  return line;
+}
+
+void print_summary(const ModelCard& card, const RunMemory& memory) {
   for (const auto& path : card.files()) {
     print_line("file", path.string());
   }
   print_line("name", printable(card.string("general.name").value_or(""), 100));
   print_line("architecture", card.architecture());
   print_line("parameters", human_count(card.n_parameters()));
-  print_line("context", fmt::format("{} tokens", estimate_memory(card).n_ctx));
+  const uint64_t trained_ctx = estimate_memory(card).n_ctx;
+  print_line("context", fmt::format("{} tokens", trained_ctx));
   print_line("quantisation", quantisation_label(card));
   const auto uses = uses_of_types(card);
   for (size_t i = 0; i < uses.size(); ++i) {
     if (uses[i].n_tensors > 0) {
-      fmt::print("{:<16}{:<8}{:>5} tensors  {:>8}\n", "", name(static_cast<DType>(i)),
-                 uses[i].n_tensors, human_bytes(uses[i].n_bytes));
+      print_out("{:<16}{:<8}{:>5} tensors  {:>8}\n", "", name(static_cast<DType>(i)),
+                uses[i].n_tensors, human_bytes(uses[i].n_bytes));
     }
   }
   print_line(
@@ -148,26 +192,23 @@ void print_summary(const ModelCard& card, const MemoryEstimate& memory) {
   const auto chat_template = card.string("tokenizer.chat_template");
   print_line("chat template",
              chat_template ? fmt::format("{} characters", chat_template->size()) : "none");
-  print_line("memory", fmt::format("{} = {} weights + {} keys and values of {} tokens",
-                                   human_bytes(memory.weights_bytes + memory.kv_bytes),
-                                   human_bytes(memory.weights_bytes), human_bytes(memory.kv_bytes),
-                                   memory.n_ctx));
+  print_line("memory", memory_line(memory, trained_ctx));
 }
 
 Status show(const Options& options) {
-  QUERN_ASSIGN(const std::filesystem::path path, resolve_model(options.model, host_paths()));
+  QUERN_ASSIGN(const std::filesystem::path path, find_model(options.name));
   QUERN_ASSIGN(const ModelCard card, read_model_card(path));
-  const MemoryEstimate memory = estimate_memory(card, options.n_ctx);
+  const RunMemory memory = run_memory(card, options.n_ctx);
   if (options.json) {
-    fmt::print(
+    print_out(
         "{}\n",
         json_of_card(card, memory).dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
     return {};
   }
   print_summary(card, memory);
-  fmt::print("\n");
+  print_out("\n");
   for (const MetaPair& pair : card.metadata()) {
-    fmt::print("{} = {}\n", printable(pair.key, 100), pair.value.to_string());
+    print_out("{} = {}\n", printable(pair.key, 100), pair.value.to_string());
   }
   return {};
 }
@@ -177,12 +218,12 @@ Status show(const Options& options) {
 void register_show(CLI::App& app, Action& action) {
   const auto options = std::make_shared<Options>();  // lives as long as the flags bound to it
   CLI::App* command = app.add_subcommand("show", "Show what a model is and what it takes");
-  command->add_option("MODEL", options->model, "A name that `quern list` shows, or a path")
-      ->required();
+  add_model_name(*command, options->name)->required();
   command
       ->add_option("--ctx", options->n_ctx,
                    "Tokens of context to count memory for (default: the model's own)")
-      ->type_name("N");
+      ->type_name("N")
+      ->check(CLI::Range(int64_t{2}, model_limits::kContext));
   command->add_flag("--json", options->json, "Print JSON");
   command->callback([options, &action] {
     action = [options] {

@@ -1,17 +1,17 @@
 // quern template: a conversation as JSON on stdin, the prompt that the model sees on stdout.
+#include <array>
 #include <ctime>
 #include <filesystem>
-#include <fstream>
-#include <iostream>
-#include <iterator>
 #include <memory>
 #include <optional>
 #include <string>
 
 #include "commands.h"
 #include "gguf/reader.h"
-#include "host.h"
+#include "input_file.h"
 #include "json_value.h"
+#include "model_name.h"
+#include "output.h"
 #include "report.h"
 #include "text/chat_template.h"
 
@@ -19,7 +19,7 @@ namespace quern::app {
 namespace {
 
 struct Options {
-  std::string model;
+  ModelName name;
   std::string template_path;
 };
 
@@ -29,16 +29,10 @@ struct Source {
   Json variables = Json::object();
 };
 
-Result<std::string> read_file(const std::string& path) {
-  std::error_code ec;
-  std::ifstream in(path, std::ios::binary);
-  if (!in || std::filesystem::is_directory(path, ec)) {
-    return fail({.kind = ErrorKind::not_found,
-                 .where = "template",
-                 .what = "cannot read '" + path + "'",
-                 .expected = "a file with a Jinja template"});
-  }
-  return std::string(std::istreambuf_iterator<char>(in), {});
+Result<std::string> read_template(const std::string& path) {
+  QUERN_ASSIGN(InputFile file, InputFile::open(path, {.where = "template",
+                                                      .expected = "a file with a Jinja template"}));
+  return file.read_all();
 }
 
 // The text of the token whose id a key of the file holds.
@@ -52,7 +46,7 @@ std::optional<std::string> token_text(const ModelCard& card, std::string_view id
 }
 
 Status read_model(const Options& options, Source& source) {
-  QUERN_ASSIGN(const std::filesystem::path path, resolve_model(options.model, host_paths()));
+  QUERN_ASSIGN(const std::filesystem::path path, find_model(options.name));
   QUERN_ASSIGN(const ModelCard card, read_model_card(path));
   if (const auto bos = token_text(card, "tokenizer.ggml.bos_token_id")) {
     source.variables["bos_token"] = *bos;
@@ -75,29 +69,79 @@ Status read_model(const Options& options, Source& source) {
 
 Result<Source> read_source(const Options& options) {
   Source source;
-  if (options.model.empty() && options.template_path.empty()) {
+  if (options.name.model.empty() && options.template_path.empty()) {
     return fail({.kind = ErrorKind::usage,
                  .where = "usage",
                  .what = "no template given",
                  .expected = "MODEL or --template FILE"});
   }
-  if (!options.model.empty()) {
+  if (!options.name.model.empty()) {
     QUERN_TRY(read_model(options, source));
   }
   if (!options.template_path.empty()) {
-    QUERN_ASSIGN(source.text, read_file(options.template_path));
+    QUERN_ASSIGN(source.text, read_template(options.template_path));
   }
   return source;
 }
 
+// A kind of JSON that a field of the input must have where it is given.
+struct FieldRule {
+  const char* name;
+  bool (Json::*is_fine)() const noexcept;
+  const char* expected;
+};
+
+constexpr std::array<FieldRule, 5> kFieldRules = {{
+    {"messages", &Json::is_array, R"(a list like [{"role":"user","content":"Hello"}])"},
+    {"tools", &Json::is_array, "a list of tools, or null"},
+    {"documents", &Json::is_array, "a list of documents, or null"},
+    {"add_generation_prompt", &Json::is_boolean, "true or false"},
+    {"variables", &Json::is_object, R"(an object like {"bos_token":"<s>"})"},
+}};
+
+std::unexpected<Error> bad_field(const std::string& field, const Json& value,
+                                 std::string expected) {
+  return fail({.where = "template",
+               .what = "'" + field + "' is " +
+                       (value.is_array() || value.is_object() ? "an " : "a ") + value.type_name(),
+               .expected = std::move(expected)});
+}
+
+// Templates take any value silently, and what comes out of a wrong one looks like a prompt.
+Status check_fields(const Json& input) {
+  if (!input.contains("messages")) {
+    return fail({.where = "template",
+                 .what = "there are no 'messages'",
+                 .expected = kFieldRules[0].expected});
+  }
+  for (const FieldRule& rule : kFieldRules) {
+    const auto it = input.find(rule.name);
+    const bool may_be_null = std::string_view(rule.name) != "messages";
+    if (it != input.end() && !((*it).*rule.is_fine)() && !(may_be_null && it->is_null())) {
+      return bad_field(rule.name, *it, rule.expected);
+    }
+  }
+  const Json& messages = input["messages"];
+  for (size_t i = 0; i < messages.size(); ++i) {
+    if (!messages[i].is_object()) {
+      return bad_field("messages[" + std::to_string(i) + "]", messages[i],
+                       R"(an object like {"role":"user","content":"Hello"})");
+    }
+  }
+  return {};
+}
+
 Result<Json> read_input() {
-  const std::string text(std::istreambuf_iterator<char>(std::cin), {});
+  QUERN_ASSIGN(InputFile file,
+               InputFile::open("-", {.where = "template", .expected = "a JSON object"}));
+  QUERN_ASSIGN(const std::string text, file.read_all());
   Json input = Json::parse(text, nullptr, false);
   if (input.is_discarded() || !input.is_object()) {
     return fail({.where = "template",
                  .what = "stdin holds no JSON object",
                  .expected = R"({"messages":[{"role":"user","content":"Hello"}]})"});
   }
+  QUERN_TRY(check_fields(input));
   return input;
 }
 
@@ -126,11 +170,6 @@ Status run(const Options& options) {
   if (variables.is_null()) {
     variables = Json::object();
   }
-  if (!variables.is_object()) {
-    return fail({.where = "template",
-                 .what = "'variables' is not an object",
-                 .expected = R"({"bos_token":"<s>"})"});
-  }
   for (const auto& [name, value] : source.variables.items()) {
     if (!variables.contains(name)) {
       variables[name] = value;
@@ -138,8 +177,7 @@ Status run(const Options& options) {
   }
   QUERN_ASSIGN(const jinja::Dict context, template_context(input));
   QUERN_ASSIGN(const std::string prompt, chat.render(context, now));
-  std::cout << prompt << std::flush;
-  return {};
+  return write_output(prompt);
 }
 
 }  // namespace
@@ -148,7 +186,7 @@ void register_template(CLI::App& app, Action& action) {
   const auto options = std::make_shared<Options>();  // lives as long as the flags bound to it
   CLI::App* command =
       app.add_subcommand("template", "Render a conversation (JSON on stdin) with a chat template");
-  command->add_option("MODEL", options->model, "A name that `quern list` shows, or a path");
+  add_model_name(*command, options->name);
   command->add_option("--template", options->template_path, "A Jinja file instead of the model's")
       ->type_name("FILE");
   command->callback([options, &action] {

@@ -1,16 +1,27 @@
 #include "vocabulary.h"
 
+#include <fmt/format.h>
+
 #include "gguf/reader.h"
-#include "host.h"
 #include "model/tokenizer_from_card.h"
 
 namespace quern::app {
 
-Result<std::unique_ptr<const Tokenizer>> load_vocabulary(const VocabularyRequest& request) {
-  QUERN_ASSIGN(const std::filesystem::path path, resolve_model(request.model, host_paths()));
+void add_vocabulary_flags(CLI::App& command, VocabularyFlags& flags) {
+  add_model_name(command, flags.name)->required();
+  add_unknown_pre_flag(command, flags.allow_unknown_pre);
+}
+
+Result<std::unique_ptr<const Tokenizer>> load_vocabulary(const VocabularyFlags& flags) {
+  QUERN_ASSIGN(const std::filesystem::path path, find_model(flags.name));
   QUERN_ASSIGN(const ModelCard card, read_model_card(path));
-  return make_tokenizer(card, Log::to_stderr(false),
-                        {.allow_unknown_pre = request.allow_unknown_pre});
+  auto tokenizer =
+      make_tokenizer(card, Log::to_stderr(false), {.allow_unknown_pre = flags.allow_unknown_pre});
+  if (!tokenizer) {
+    tokenizer.error().what =
+        fmt::format("'{}': {}", path.filename().string(), tokenizer.error().what);
+  }
+  return tokenizer;
 }
 
 }  // namespace quern::app

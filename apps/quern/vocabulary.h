@@ -2,19 +2,24 @@
 #pragma once
 
 #include <memory>
-#include <string>
+
+#include <CLI/CLI.hpp>
 
 #include "base/result.h"
+#include "model_name.h"
 #include "text/tokenizer.h"
 
 namespace quern::app {
 
-struct VocabularyRequest {
-  std::string model;  // a name that `quern list` shows, or a path
+struct VocabularyFlags {
+  ModelName name;
   bool allow_unknown_pre = false;
 };
 
+// MODEL, --models and --allow-unknown-pre; `flags` must live as long as the command.
+void add_vocabulary_flags(CLI::App& command, VocabularyFlags& flags);
+
 // Warnings go to stderr.
-Result<std::unique_ptr<const Tokenizer>> load_vocabulary(const VocabularyRequest& request);
+Result<std::unique_ptr<const Tokenizer>> load_vocabulary(const VocabularyFlags& flags);
 
 }  // namespace quern::app

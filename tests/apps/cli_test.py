@@ -9,6 +9,7 @@ import os
 import pathlib
 import re
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
@@ -63,6 +64,199 @@ class Case(unittest.TestCase):
         self.assertRegex(error, r"\Aquern: \[[a-z]+\] [^\n]+\n\Z")
         for word in words:
             self.assertIn(word, error)
+
+
+class Output(Case):
+    """What a script takes for a result has arrived whole, or the exit code says that it has not."""
+
+    def test_an_output_that_is_full_exits_with_3(self):
+        story = SCRATCH / "full.txt"
+        story.write_text("Once upon a time, there was a little girl. " * 8)
+        texts = SCRATCH / "full.jsonl"
+        texts.write_text('"Once"\n' * 2000)
+        prompt = b'{"messages":[{"role":"user","content":"Hello"}]}'
+        for words in (["--version"], ["--help"], ["tokenize", STORIES, "hello"],
+                      ["tokenize", STORIES, "--jsonl", texts], ["detokenize", STORIES, 300], ["list"], ["list", "--json"],
+                      ["show", STORIES], ["show", STORIES, "--json"], ["template", chat_model()],
+                      ["perplexity", STORIES, story, "--ctx", 16, "--json"],
+                      ["bench", STORIES, "--prompt", 4, "--gen", 0, "--reps", 1, "--output", "json"],
+                      ["logits", STORIES, "--tokens", 1, "--out", "-"],
+                      ["run", STORIES, "Once", "--raw", "--max-tokens", 4]):
+            with self.subTest(words=words), open("/dev/full", "wb") as full:
+                folder = ["--models", STORIES.parent] if words[0] == "list" else []
+                done = subprocess.run([QUERN, *map(str, words + folder)], stdout=full, input=prompt, env=environment(),
+                                      stderr=subprocess.PIPE, check=False)
+                self.assertEqual(done.returncode, 3, done.stderr)
+                self.assertRegex(done.stderr.decode().splitlines()[-1], r"\Aquern: \[[a-z]+\] cannot write [^\n]+\Z")
+                self.assertEqual(done.stderr.count(b"cannot write"), 1)
+
+    def test_a_reader_that_leaves_is_no_error(self):
+        with start("show", STORIES, "--json") as process:
+            process.stdout.close()
+            self.assertEqual(process.stderr.read(), b"")
+            self.assertIn(process.wait(timeout=60), (0, -signal.SIGPIPE))
+
+    def test_a_closed_stderr_changes_no_exit_code(self):
+        done = subprocess.run(["sh", "-c", '"$0" show no-such-model 2>&-', QUERN], env=environment(), check=False)
+        self.assertEqual(done.returncode, 1)
+
+
+class Names(Case):
+    """Every command that has a model finds it in the same ways."""
+
+    def test_a_folder_may_be_named_everywhere(self):
+        folder = SCRATCH / "named"
+        folder.mkdir(exist_ok=True)
+        (folder / "little.gguf").write_bytes(chat_model().read_bytes())
+        how = ("little", "--models", folder)
+        self.assertEqual(quern("tokenize", *how, "Once").stdout, quern("tokenize", STORIES, "Once").stdout)
+        self.assertEqual(quern("detokenize", *how, 300).stdout, quern("detokenize", STORIES, 300).stdout)
+        self.assertEqual(quern("show", *how).returncode, 0)
+        prompt = b'{"messages":[{"role":"user","content":"Hello"}]}'
+        self.assertEqual(quern("template", *how, stdin=prompt).stdout, b"<s>user: Hello\n")
+
+    def test_a_folder_that_is_not_there_is_told(self):
+        for folder in (SCRATCH / "no-such-folder", STORIES, ""):
+            for words in (["list"], ["list", "--json"], ["show", STORIES], ["run", STORIES, "Hi"], ["tokenize", STORIES, "Hi"],
+                          ["bench", STORIES]):
+                with self.subTest(words=words, folder=folder):
+                    self.assert_refused(quern(*words, "--models", folder), 1, "[models]", str(folder))
+
+    def test_without_a_home_the_list_says_what_to_do(self):
+        env = environment()
+        del env["HOME"]
+        done = subprocess.run([QUERN, "list"], env=env, capture_output=True, check=False)
+        if b"no models found" in done.stderr:  # this machine may have an Ollama service
+            self.assertIn(b"--models DIR", done.stderr)
+
+    def test_what_is_there_but_no_file_is_called_by_its_kind(self):
+        pipe = SCRATCH / "pipe.gguf"
+        os.mkfifo(pipe)
+        self.addCleanup(pipe.unlink)
+        self.assert_refused(quern("show", SCRATCH), 1, "is a folder")
+        self.assert_refused(quern("show", pipe), 1, "is not a regular file")
+        self.assert_refused(quern("run", "/dev/zero", "Hi"), 1, "is not a regular file")
+
+    def test_a_link_to_nowhere_is_listed_with_its_error(self):
+        folder = SCRATCH / "links"
+        snapshot = folder / "models--org--name" / "snapshots" / "main"
+        snapshot.mkdir(parents=True)
+        for link in (folder / "gone.gguf", snapshot / "gone.gguf"):
+            link.symlink_to("nowhere.gguf")
+        (folder / "self.gguf").symlink_to("self.gguf")
+        listed = json.loads(quern("list", "--json", "--models", folder).stdout)
+        errors = {row["name"]: row["error"] for row in listed if row["path"].startswith(str(folder))}
+        self.assertEqual(set(errors), {"gone", "self", "models--org--name/snapshots/main/gone"})
+        self.assertIn("No such file", errors["gone"])
+        env = dict(environment(), HF_HUB_CACHE=str(folder))
+        done = subprocess.run([QUERN, "list", "--json"], env=env, capture_output=True, check=False)
+        self.assertIn("No such file", {row["name"]: row for row in json.loads(done.stdout)}["org/name/gone"]["error"])
+
+
+class Inputs(Case):
+    def test_what_cannot_be_read_is_told(self):
+        empty = SCRATCH / "empty.txt"
+        empty.write_text("")
+        for words in (["tokenize", STORIES, "--jsonl"], ["perplexity", STORIES], ["template", "--template"]):
+            self.assert_refused(quern(*words, SCRATCH), 1, "Is a directory")
+            self.assert_refused(quern(*words, SCRATCH / "no-such.txt"), 1, "No such file", "no-such.txt")
+        for file in (empty, "/dev/null"):
+            self.assert_refused(quern("perplexity", STORIES, file), 1, f"'{file}' is empty")
+        for words in (["tokenize", STORIES], ["run", STORIES], ["template", chat_model()]):
+            folder = os.open(SCRATCH, os.O_RDONLY)
+            done = subprocess.run([QUERN, *map(str, words)], stdin=folder, capture_output=True, env=environment(),
+                                  check=False)
+            os.close(folder)
+            self.assert_refused(done, 1, "standard input", "Is a directory")
+
+    def test_the_input_of_a_template_is_checked(self):
+        def refused(text, *words):
+            self.assert_refused(quern("template", chat_model(), stdin=text.encode()), 1, *words)
+        refused("{}", "no 'messages'")
+        refused("[]", "JSON object")
+        refused('{"messages":"Hi"}', "'messages' is a string")
+        refused('{"messages":null}', "'messages'")
+        refused('{"messages":["Hi"]}', "'messages[0]' is a string")
+        refused('{"messages":[],"tools":5}', "'tools' is a number")
+        refused('{"messages":[],"documents":{}}', "'documents' is an object")
+        refused('{"messages":[],"add_generation_prompt":"yes"}', "'add_generation_prompt' is a string", "true or false")
+        refused('{"messages":[],"variables":[]}', "'variables' is an array")
+        done = quern("template", chat_model(), stdin=b'{"messages":[],"tools":null,"variables":null}')
+        self.assertEqual((done.returncode, done.stdout), (0, b"<s>"))
+
+
+def pair_of(key, kind, form, value):
+    return struct.pack("<Q", len(key)) + key.encode() + struct.pack("<I" + form, kind, value)
+
+
+class Files(Case):
+    """Broken files: the message names the file, the key and what is wrong; no command takes them."""
+    F32, U32 = 6, 4
+
+    def edited(self, name, *edits):
+        data = STORIES.read_bytes()
+        for key, pair in edits:
+            data = gguf_edit.with_pair(data, key, pair)
+        path = SCRATCH / name
+        path.write_bytes(data)
+        return path
+
+    def damaged(self):
+        """The norm before the head, as NaN: so is every logit."""
+        data = STORIES.read_bytes()
+        begin, n_values = gguf_edit.tensor_place(data, "output_norm.weight")
+        path = SCRATCH / "nan.gguf"
+        path.write_bytes(data[:begin] + struct.pack("<f", math.nan) * n_values + data[begin + 4 * n_values:])
+        return path
+
+    def test_logits_that_are_no_numbers_are_the_files_fault(self):
+        model, text = self.damaged(), SCRATCH / "nan.txt"
+        text.write_text("Once upon a time, there was a little girl. " * 4)
+        self.assert_refused(quern("perplexity", model, text, "--ctx", 16, "--json"), 1, "NaN")
+        self.assert_refused(quern("logits", model, "--tokens", 1, "--out", SCRATCH / "nan.f32"), 1, "NaN")
+        self.assert_refused(quern("run", model, "Once", "--raw"), 1, "NaN")
+        done = quern("bench", model, "--prompt", 4, "--gen", 0, "--reps", 1)
+        self.assertEqual((done.returncode, done.stdout), (1, b""))
+        self.assertIn(b"NaN", done.stderr)
+
+    def test_a_wrong_type_is_named(self):
+        for key in ("general.alignment", "tokenizer.ggml.bos_token_id"):
+            model = self.edited("typed.gguf", (key, pair_of(key, self.F32, "f", 32.0)))
+            self.assert_refused(quern("show", model), 1, "typed.gguf", f"{key} is 32 (f32)", "integer")
+
+    def test_show_and_run_have_the_same_limits(self):
+        for key, value in (("llama.context_length", 2**26 + 1), ("llama.feed_forward_length", 2**20 + 1),
+                           ("llama.attention.key_length", 1026), ("llama.rope.dimension_count", 0)):
+            model = self.edited("limits.gguf", (key, pair_of(key, self.U32, "I", value)))
+            for words in (["show", model], ["run", model, "Hi"]):
+                self.assert_refused(quern(*words), 1, "limits.gguf", f"{key} is {value} (u32)")
+
+    def test_a_scaling_factor_of_0_is_none(self):
+        key = "llama.rope.scaling.factor"
+        model = self.edited("factor.gguf", (key, pair_of(key, self.F32, "f", 0.0)))
+        how = ("Once upon a time", "--raw", "--temp", 0, "--max-tokens", 8)
+        self.assertEqual(quern("run", model, *how).stdout, quern("run", STORIES, *how).stdout)
+
+    def test_errors_of_tensors_name_the_file(self):
+        data = STORIES.read_bytes().replace(b"output_norm.weight", b"output_mron.weight")
+        model = SCRATCH / "tensor.gguf"
+        model.write_bytes(data)
+        self.assert_refused(quern("run", model, "Hi"), 1, "tensor.gguf", "output_norm.weight", "missing")
+
+    def test_an_unknown_pre_tokenizer_can_be_overridden_everywhere(self):
+        data = gguf_edit.with_pair(STORIES.read_bytes(), "tokenizer.ggml.model", gguf_edit.text_pair("tokenizer.ggml.model", "gpt2"))
+        data = gguf_edit.with_text(data, "tokenizer.ggml.pre", "no-such-pre")
+        model, text = SCRATCH / "pre.gguf", SCRATCH / "pre.txt"
+        model.write_bytes(data)
+        text.write_text("Once upon a time, there was a little girl. " * 4)
+        for words in (["run", model, "Once", "--raw", "--max-tokens", 1], ["tokenize", model, "Once"], ["detokenize", model, 300],
+                      ["perplexity", model, text, "--ctx", 16], ["logits", model, "--tokens", 1, "--out", "/dev/null"],
+                      ["bench", model, "--prompt", 1, "--gen", 0, "--reps", 1]):
+            with self.subTest(words=words):
+                self.assert_refused(quern(*words), 1, "pre.gguf", "no-such-pre", "--allow-unknown-pre")
+                done = quern(*words, "--allow-unknown-pre")
+                self.assertNotIn(b"expected", done.stderr)
+                self.assertEqual(done.returncode, 0, done.stderr)
 
 
 class Run(Case):
@@ -153,7 +347,7 @@ class Run(Case):
     def test_wrong_usage_exits_with_2(self):
         for flags in (["--temp", "-1"], ["--temp", "nan"], ["--temp", "warm"], ["--top-p", "2"], ["--min-p", "-0.1"],
                       ["--repeat-penalty", "0"], ["--seed", "x"], ["--threads", "0"], ["--kv-type", "q4"],
-                      ["--ctx", "0"], ["--max-tokens", "-1"], ["--no-such-flag"], ["--raw", "--system", "x"]):
+                      ["--ctx", "0"], ["--seed", "-2"], ["--seed", str(2**64)], ["--max-tokens", "-1"], ["--no-such-flag"], ["--raw", "--system", "x"]):
             with self.subTest(flags=flags):
                 self.assert_refused(quern("run", STORIES, "Hi", *flags), 2)
         self.assert_refused(quern("run"), 2)
@@ -162,6 +356,21 @@ class Run(Case):
         for kv_type in ("f16", "f32", "q8_0"):
             done = quern("run", STORIES, "Once upon a time", "--raw", "--temp", 0, "--max-tokens", 4, "--kv-type", kv_type)
             self.assertEqual((done.returncode, done.stdout), (0, b", there was a"), kv_type)
+
+    def test_a_seed_of_minus_1_is_drawn(self):
+        seeds = {json.loads(quern("run", STORIES, "Once", "--raw", "--max-tokens", 1, "--stats", "--seed", -1).stderr)["seed"]
+                 for _ in range(2)}
+        self.assertEqual(len(seeds), 2)
+        largest = 2**64 - 1
+        done = quern("run", STORIES, "Once", "--raw", "--max-tokens", 1, "--stats", "--seed", largest)
+        self.assertEqual(json.loads(done.stderr)["seed"], largest)
+
+    def test_a_top_k_below_1_is_off(self):
+        how = ("Once", "--raw", "--temp", 2, "--top-p", 1, "--seed", 5, "--max-tokens", 40)
+        off = quern("run", STORIES, *how, "--top-k", VOCAB_SIZE).stdout
+        for top_k in (0, -1, -7):
+            self.assertEqual(quern("run", STORIES, *how, "--top-k", top_k).stdout, off)
+        self.assertNotEqual(quern("run", STORIES, *how, "--top-k", 40).stdout, off)
 
     def endless(self):
         return start("run", STORIES, "Once", "--raw", "--ignore-eos", "--ctx", 20000)
@@ -180,13 +389,6 @@ class Run(Case):
             error = process.stderr.read()
             self.assertEqual(process.wait(timeout=60), 0)
             self.assertEqual(len(error.splitlines()), 1, error)  # that the context is a long one
-
-    def test_an_output_that_is_full_exits_with_3(self):
-        with open("/dev/full", "wb") as full:
-            done = subprocess.run([QUERN, "run", str(STORIES), "Once", "--raw", "--max-tokens", "4"], stdout=full,
-                                  stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment(), check=False)
-        self.assertEqual(done.returncode, 3)
-        self.assertIn(b"quern: [output]", done.stderr)
 
 
 def rows(path):
@@ -225,6 +427,35 @@ class Logits(Case):
         self.assert_refused(quern("logits", STORIES, "--tokens", 1, "--out", "/dev/full"), 3)
 
 
+    def test_a_dash_is_the_standard_output(self):
+        out = SCRATCH / "dash.f32"
+        quern("logits", STORIES, "--tokens", "1,2", "--out", out)
+        done = quern("logits", STORIES, "--tokens", "1,2", "--out", "-")
+        self.assertEqual((done.returncode, done.stderr, done.stdout), (0, b"", out.read_bytes()))
+
+
+class Bench(Case):
+    def test_what_cannot_be_measured_is_refused_at_once(self):
+        self.assert_refused(quern("bench", STORIES, "--prompt", 0, "--gen", 0), 2, "--prompt")
+        self.assert_refused(quern("bench", STORIES, "--prompt", 5000), 1, "5000")
+        self.assert_refused(quern("bench", STORIES, "--prompt", 100, "--gen", 0, "--depth", 5000), 1, "5100")
+
+
+class Show(Case):
+    def test_memory_is_the_sum_of_its_parts(self):
+        memory = json.loads(quern("show", STORIES, "--json").stdout)["memory"]
+        self.assertEqual(memory["total_bytes"],
+                         memory["weights_bytes"] + memory["kv_bytes"] + memory["activations_bytes"])
+        # 5 layers, 4 heads of 8 for keys and for values, 2 bytes each; 512 rows of the widths in model.h, in floats.
+        self.assertEqual(memory["kv_bytes"], memory["ctx"] * 5 * 2 * 4 * 8 * 2)
+        self.assertGreater(memory["activations_bytes"], 512 * 2 * (64 + 64 + 32 + 172) * 4)
+
+    def test_a_context_beyond_the_models_is_said_and_an_absurd_one_refused(self):
+        self.assertIn(b"more than the model's", quern("show", STORIES, "--ctx", 100000).stdout)
+        self.assertNotIn(b"more than the model's", quern("show", STORIES, "--ctx", 64).stdout)
+        self.assert_refused(quern("show", STORIES, "--ctx", 999999999999), 2)
+
+
 class Perplexity(Case):
     TEXT = "Once upon a time, there was a little girl named Lily. She loved to play outside in the park. " * 3
 
@@ -260,6 +491,9 @@ class Perplexity(Case):
         self.assert_refused(quern("perplexity", STORIES, path, "--json"), 1, "512")
         self.assert_refused(quern("perplexity", STORIES, SCRATCH / "no-such.txt"), 1, "no-such.txt")
         self.assert_refused(quern("perplexity", STORIES, path, "--ctx", "3"), 2)
+        refused = quern("perplexity", STORIES, path, "--chunks", 0)
+        self.assert_refused(refused, 2, "--chunks")
+        self.assertLess(len(refused.stderr), 200)
 
 
 class Repl(Case):

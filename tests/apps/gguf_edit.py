@@ -1,4 +1,5 @@
-"""Adds a text to the metadata of a GGUF file (version 2 or 3), by the layout in ggml's docs/gguf.md."""
+"""Changes the metadata of a GGUF file (version 2 or 3), by the layout in ggml's docs/gguf.md."""
+import math
 import struct
 
 ALIGNMENT = 32  # of files that do not say otherwise
@@ -14,20 +15,30 @@ class Header:
         magic, _, self.n_tensors, self.n_pairs = struct.unpack_from("<4sIQQ", data)
         assert magic == b"GGUF"
         self.at = 24
+        self.pairs = {}  # key: where it begins and ends
         for _ in range(self.n_pairs):
-            self.skip_string()
+            begin = self.at
+            key = self.take_string()
             self.skip_value(self.take("<I"))
+            self.pairs[key] = (begin, self.at)
         self.pairs_end = self.at
+        self.tensors = {}  # name: dimensions, offset in the data
         for _ in range(self.n_tensors):
-            self.skip_string()
-            n_dims = self.take("<I")
-            self.at += 8 * n_dims + 4 + 8
+            name = self.take_string()
+            dims = [self.take("<Q") for _ in range(self.take("<I"))]
+            self.take("<I")
+            self.tensors[name] = (dims, self.take("<Q"))
         self.tensors_end = self.at
 
     def take(self, form):
         (number,) = struct.unpack_from(form, self.data, self.at)
         self.at += struct.calcsize(form)
         return number
+
+    def take_string(self):
+        begin = self.at + 8
+        self.skip_string()
+        return self.data[begin:self.at].decode()
 
     def skip_string(self):
         n_bytes = self.take("<Q")
@@ -48,11 +59,27 @@ def padded(n_bytes):
     return (n_bytes + ALIGNMENT - 1) // ALIGNMENT * ALIGNMENT
 
 
-def with_text(data, key, text):
-    """The file's bytes with one more pair; offsets of tensors count from the data's start, and stay."""
-    header = Header(data)
+def text_pair(key, text):
     encoded = [part.encode() for part in (key, text)]
-    pair = (struct.pack("<Q", len(encoded[0])) + encoded[0] + struct.pack("<IQ", STRING, len(encoded[1])) + encoded[1])
-    begin = (data[:16] + struct.pack("<Q", header.n_pairs + 1) + data[24:header.pairs_end] + pair +
-             data[header.pairs_end:header.tensors_end])
-    return begin.ljust(padded(len(begin)), b"\0") + data[padded(header.tensors_end):]
+    return (struct.pack("<Q", len(encoded[0])) + encoded[0] + struct.pack("<IQ", STRING, len(encoded[1])) + encoded[1])
+
+
+def with_pair(data, key, pair):
+    """The file's bytes with `pair` instead of, or besides, its own; offsets of tensors count from the data's start, and
+    stay."""
+    header = Header(data)
+    begin, end = header.pairs.get(key, (header.pairs_end, header.pairs_end))
+    n_pairs = header.n_pairs + (0 if key in header.pairs else 1)
+    directory = (data[:16] + struct.pack("<Q", n_pairs) + data[24:begin] + pair + data[end:header.tensors_end])
+    return directory.ljust(padded(len(directory)), b"\0") + data[padded(header.tensors_end):]
+
+
+def with_text(data, key, text):
+    return with_pair(data, key, text_pair(key, text))
+
+
+def tensor_place(data, name):
+    """Where a tensor's bytes begin, and how many numbers it has."""
+    header = Header(data)
+    dims, offset = header.tensors[name]
+    return padded(header.tensors_end) + offset, math.prod(dims)
