@@ -236,7 +236,13 @@ TEST_F(SplitSet, APartIsNeverAWholeModel) {
             std::string::npos);
   EXPECT_NE(refusal_with("n.gguf", MetaValue::i32(-3)).find("split.count is -3 (i32)"),
             std::string::npos);
-  EXPECT_EQ(refusal_with("n-00001-of-00001.gguf", std::nullopt), "");
+}
+
+TEST_F(SplitSet, ASetOfOneNeedsNoKeys) {
+  GgufWriter whole;
+  ASSERT_TRUE(whole.add("general.architecture", MetaValue::string("llama")).has_value());
+  ASSERT_TRUE(whole.write_file(dir_.path() / "n-00001-of-00001.gguf").has_value());
+  EXPECT_TRUE(read_model_card(dir_.path() / "n-00001-of-00001.gguf").has_value());
 }
 
 TEST_F(SplitSet, ARenamedOrExchangedPartIsRefused) {
