@@ -138,8 +138,8 @@ Result<Report> measure(const Options& options) {
   QUERN_ASSIGN(report.peak, measure_peak({.n_threads = report.n_threads, .isa = report.isa}));
   for (const BenchmarkSpec& spec : specs(options)) {
     const auto progress = [&](uint32_t rep) {
-      fmt::print(stderr, "{} {}: repetition {} of {}\n", spec.n_gen == 0 ? "prompt" : "generation",
-                 spec.n_gen == 0 ? spec.n_prompt : spec.n_gen, rep + 1, spec.n_reps);
+      print_err("{} {}: repetition {} of {}\n", spec.n_gen == 0 ? "prompt" : "generation",
+                spec.n_gen == 0 ? spec.n_prompt : spec.n_gen, rep + 1, spec.n_reps);
     };
     QUERN_ASSIGN(BenchmarkResult result, run_benchmark(*loaded, spec, progress));
     report.results.push_back(std::move(result));

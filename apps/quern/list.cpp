@@ -91,9 +91,9 @@ Status list(const Options& options) {
     print_json(rows);
   } else if (rows.empty()) {
     const std::string store = host.model_store.string();
-    fmt::print(stderr, "quern: no models found; {}\n",
-               store.empty() ? "name a folder with .gguf files in it: --models DIR"
-                             : fmt::format("put .gguf files into {}", store));
+    print_err("quern: no models found; {}\n",
+              store.empty() ? "name a folder with .gguf files in it: --models DIR"
+                            : fmt::format("put .gguf files into {}", store));
   } else {
     print_table(rows);
   }

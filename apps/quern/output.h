@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include <cstdio>
 #include <string_view>
 #include <utility>
 
@@ -19,6 +20,12 @@ Status write_output(std::string_view bytes);
 template <typename... Args>
 void print_out(fmt::format_string<Args...> format, Args&&... args) {
   (void)write_output(fmt::format(format, std::forward<Args>(args)...));
+}
+
+// The same to stderr, which nobody needs to be listening to.
+template <typename... Args>
+void print_err(fmt::format_string<Args...> format, Args&&... args) {
+  std::fputs(fmt::format(format, std::forward<Args>(args)...).c_str(), stderr);
 }
 
 // Flushes the standard output. The exit code of a command that ended with `code`: that code, or the

@@ -3,8 +3,9 @@
 #include <fmt/format.h>
 
 #include <array>
-#include <cstdio>
 #include <string_view>
+
+#include "output.h"
 
 namespace quern::app {
 namespace {
@@ -22,8 +23,7 @@ std::string with_unit(uint64_t n, const std::array<std::string_view, 5>& units) 
 }  // namespace
 
 int report(const Error& error) {
-  // Not fmt::print: it throws where stderr is closed, and the exit code would be lost.
-  std::fputs(fmt::format("quern: {}\n", error.to_string()).c_str(), stderr);
+  print_err("quern: {}\n", error.to_string());
   return exit_code(error.kind);
 }
 

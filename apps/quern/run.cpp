@@ -12,6 +12,7 @@
 #include "generation.h"
 #include "gguf/validate.h"
 #include "input_file.h"
+#include "output.h"
 #include "prompt.h"
 #include "repl.h"
 #include "report.h"
@@ -63,7 +64,7 @@ Result<bool> is_raw(const Options& options, const LoadedModel& model) {
                  .what = "--system needs a chat template, and this model has none",
                  .expected = "the instructions in the prompt itself"});
   }
-  fmt::print(stderr, "quern: the model has no chat template: the prompt goes to it as it stands\n");
+  print_err("quern: the model has no chat template: the prompt goes to it as it stands\n");
   return true;
 }
 
@@ -85,7 +86,7 @@ Result<std::vector<TokenId>> prompt_tokens(const Options& options, const LoadedM
 Result<int> conclude(const Answer& answer, const AnswerOutput& output) {
   QUERN_TRY(output.status());
   if (answer.finish == FinishReason::error) {
-    fmt::print(stderr, "quern: {}\n", answer.error);
+    print_err("quern: {}\n", answer.error);
     // The engine tells why in words. The sampler refuses logits that the model's file is to blame
     // for; everything else is the machine's.
     return exit_code(answer.error.starts_with("[sampling]") ? ErrorKind::invalid_input
@@ -114,7 +115,7 @@ Result<int> answer_once(const Options& options, const std::filesystem::path& pat
                    output));
   output.end_line();
   if (options.stats) {
-    fmt::print(stderr, "{}\n", stats_json(answer, load_us));
+    print_err("{}\n", stats_json(answer, load_us));
   }
   return conclude(answer, output);
 }
