@@ -40,7 +40,7 @@ Dict make_context() {
 }
 
 constexpr jinja::Limits kLimits = {
-    .source_bytes = 1 << 16, .steps = 200'000, .output_bytes = 1 << 20, .memory_bytes = 16 << 20};
+    .source_bytes = 1 << 16, .fuel = 20'000'000, .output_bytes = 1 << 20, .memory_bytes = 16 << 20};
 
 void run(std::string_view source) {
   static const Dict context = make_context();

@@ -19,7 +19,8 @@ using Json = nlohmann::ordered_json;
 
 inline constexpr int kMaxJsonDepth = 150;  // below jinja::Limits::value_depth
 
-// Fails on integers beyond 64 bits and on nesting beyond kMaxJsonDepth.
+// Integers from 2^63 to 2^64-1 keep their digits, larger ones are floats as the JSON reader gives
+// them. Fails on nesting beyond kMaxJsonDepth.
 inline Result<jinja::Value> to_value(const Json& json, int depth = 0) {
   if (depth > kMaxJsonDepth) {
     return fail({.where = "json",
@@ -33,9 +34,7 @@ inline Result<jinja::Value> to_value(const Json& json, int depth = 0) {
       return jinja::Value::integer(json.get<int64_t>());
     case Json::value_t::number_unsigned:
       if (json.get<uint64_t>() > static_cast<uint64_t>(std::numeric_limits<int64_t>::max())) {
-        return fail({.where = "json",
-                     .what = "the integer " + json.dump() + " is beyond 64 bits",
-                     .expected = "at most 9223372036854775807"});
+        return jinja::Value::big_integer(std::to_string(json.get<uint64_t>()));
       }
       return jinja::Value::integer(json.get<int64_t>());
     case Json::value_t::number_float:

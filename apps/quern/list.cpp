@@ -17,6 +17,8 @@
 namespace quern::app {
 namespace {
 
+constexpr size_t kMaxPathChars = 4096;  // a path is to be copied, so never cut
+
 struct Options {
   bool json = false;
   std::vector<std::string> folders;
@@ -71,15 +73,17 @@ void print_table(const std::vector<Row>& rows) {
   for (const auto& [model, summary] : rows) {
     const std::string label = printable(model.name, 60);
     if (!summary.error.empty()) {
-      print_out("{:<{}}  {:>8}  {}\n", label, width, human_bytes(summary.n_bytes), summary.error);
+      print_out("{:<{}}  {:>8}  {}\n", label, width, human_bytes(summary.n_bytes),
+                printable(summary.error, kMaxPathChars));
       continue;
     }
     const std::string kind = summary.kind == ModelFileKind::model
                                  ? std::string()
                                  : fmt::format("  ({})", name(summary.kind));
     print_out("{:<{}}  {:>8}  {:<10}  {:<12}  {:<12}  {}{}\n", label, width,
-              human_bytes(summary.n_bytes), summary.quantisation, summary.architecture,
-              name(model.source), model.path.string(), kind);
+              human_bytes(summary.n_bytes), printable(summary.quantisation),
+              printable(summary.architecture), name(model.source),
+              printable(model.path.string(), kMaxPathChars), kind);
   }
 }
 

@@ -26,7 +26,8 @@ struct Error {
   std::string what;      // what was found
   std::string expected;  // what would have been right, or what to do next; may be empty
 
-  // "[where] what; expected ...", without the program's name.
+  // "[where] what; expected ...", without the program's name, and always one line: control
+  // characters, which may come from a file, are escaped (\n, \x1b).
   std::string to_string() const;
 };
 

@@ -13,7 +13,8 @@ class AttributePath {
  public:
   // A null or none attribute is the empty path. `otherwise`, which may be null, stands in for what
   // is undefined.
-  static Result<AttributePath> parse(const Value* attribute, const Value* otherwise);
+  static Result<AttributePath> parse(Runtime& runtime, const Value* attribute,
+                                     const Value* otherwise);
 
   Result<Value> get(Runtime& runtime, const Value& item) const;
 

@@ -1,6 +1,7 @@
 // Expressions.
 #include <utility>
 
+#include "text/jinja/builtins.h"
 #include "text/jinja/interpreter.h"
 #include "text/jinja/print.h"
 
@@ -68,6 +69,8 @@ Result<Value> Interpreter::eval_node(const Expr& expr) {
 
 Result<std::vector<Value>> Interpreter::eval_all(const std::vector<const Expr*>& exprs) {
   std::vector<Value> values;
+  MemoryHold hold(runtime_);
+  QUERN_TRY(hold.set(exprs.size() * sizeof(Value)));
   values.reserve(exprs.size());
   for (const Expr* expr : exprs) {
     QUERN_ASSIGN(Value value, eval(*expr));
@@ -78,15 +81,15 @@ Result<std::vector<Value>> Interpreter::eval_all(const std::vector<const Expr*>&
 
 Result<Value> Interpreter::eval_dict(const Expr& expr) {
   Dict dict;
+  MemoryHold hold(runtime_);
   for (size_t i = 0; i < expr.operands.size(); i += 2) {
     QUERN_ASSIGN(Value key, eval(*expr.operands[i]));
     QUERN_ASSIGN(Value value, eval(*expr.operands[i + 1]));
-    if (!hashable(key)) {
-      return raise("unhashable type: '" + std::string(type_name(key)) + "'");
-    }
-    QUERN_TRY(runtime_.step(key.weight()));
-    dict.set(std::move(key), std::move(value));
+    QUERN_TRY(runtime_.check_hashable(key));
+    QUERN_TRY(runtime_.set(dict, std::move(key), std::move(value)));
+    QUERN_TRY(hold.set(dict.heap_bytes()));
   }
+  hold.release();
   return runtime_.dict(std::move(dict));
 }
 
@@ -137,6 +140,7 @@ Status Interpreter::append_star(Args& args, const Value& value) {
     return raise("argument after * must be an iterable, not " + std::string(type_name(value)));
   }
   QUERN_ASSIGN(const std::vector<Value> items, runtime_.collect(value));
+  QUERN_TRY(runtime_.reserve_items(args.positional.size() + items.size()));
   args.positional.insert(args.positional.end(), items.begin(), items.end());
   return {};
 }
@@ -145,18 +149,38 @@ Status Interpreter::append_star_star(Args& args, const Value& value) {
   if (!value.is(Kind::dict)) {
     return raise("argument after ** must be a mapping, not " + std::string(type_name(value)));
   }
+  const size_t n_named = args.named.size() + value.entries().size();
+  QUERN_TRY(runtime_.spend(cost::weigh(value.weight())));
+  QUERN_TRY(runtime_.reserve_items(n_named * 4));
+  args.named.reserve(n_named);
   for (const Dict::Entry& entry : value.entries()) {
     if (!entry.key.is(Kind::string)) {
       return raise("keywords must be strings");
     }
+    QUERN_TRY(runtime_.reserve(entry.key.text().size()));
     args.named.emplace_back(std::string(entry.key.text()), entry.value);
   }
   return {};
 }
 
-Result<Args> Interpreter::eval_arguments(const Arguments& arguments) {
+namespace {
+
+size_t heap_bytes(const Args& args) {
+  size_t n_bytes = args.positional.capacity() * sizeof(Value) +
+                   args.named.capacity() * sizeof(std::pair<std::string, Value>);
+  for (const auto& [name, value] : args.named) {
+    n_bytes += name.size();
+  }
+  return n_bytes;
+}
+
+}  // namespace
+
+// `hold` counts the arguments for as long as the caller keeps them.
+Result<Args> Interpreter::eval_arguments(const Arguments& arguments, MemoryHold& hold) {
   Args args;
   QUERN_ASSIGN(args.positional, eval_all(arguments.positional));
+  QUERN_TRY(hold.set(heap_bytes(args)));
   for (const auto& [name, expr] : arguments.named) {
     QUERN_ASSIGN(Value value, eval(*expr));
     args.named.emplace_back(name, std::move(value));
@@ -169,13 +193,15 @@ Result<Args> Interpreter::eval_arguments(const Arguments& arguments) {
     QUERN_ASSIGN(const Value value, eval(*arguments.star_star));
     QUERN_TRY(append_star_star(args, value));
   }
+  QUERN_TRY(runtime_.spend(args.named.size() * args.named.size() * cost::kItem));
   for (size_t i = 0; i < args.named.size(); ++i) {
     for (size_t j = i + 1; j < args.named.size(); ++j) {
       if (args.named[i].first == args.named[j].first) {
-        return raise("keyword argument repeated: " + args.named[i].first);
+        return raise("keyword argument repeated: " + short_repr(args.named[i].first));
       }
     }
   }
+  QUERN_TRY(hold.set(heap_bytes(args)));
   return args;
 }
 
@@ -184,20 +210,35 @@ Result<Value> Interpreter::eval_call(const Expr& expr, const Value* caller) {
   if (callee.is(Kind::undefined)) {
     return raise_undefined(callee);
   }
-  QUERN_ASSIGN(Args args, eval_arguments(expr.arguments));
+  MemoryHold hold(runtime_);
+  QUERN_ASSIGN(Args args, eval_arguments(expr.arguments, hold));
   if (caller != nullptr) {
     args.named.emplace_back("caller", *caller);
   }
   return call(callee, args);
 }
 
+namespace {
+
+std::unexpected<Error> raise_unknown(const Expr& expr) {
+  const std::string name = short_repr(expr.constant);
+  if (expr.kind == ExprKind::filter && is_left_out_filter(expr.constant.text())) {
+    return raise("the filter " + name + " is not supported", "a template without it");
+  }
+  return raise(std::string("No ") + (expr.kind == ExprKind::filter ? "filter" : "test") +
+               " named " + name + " found.");
+}
+
+}  // namespace
+
 Result<Value> Interpreter::eval_native(const Expr& expr) {
   QUERN_ASSIGN(const Value input, eval(*expr.operands[0]));
   if (expr.function == nullptr) {
-    return raise("No " + std::string(expr.kind == ExprKind::filter ? "filter" : "test") +
-                 " named '" + std::string(expr.constant.text()) + "' found.");
+    return raise_unknown(expr);
   }
-  QUERN_ASSIGN(const Args args, eval_arguments(expr.arguments));
+  MemoryHold hold(runtime_);
+  QUERN_ASSIGN(const Args args, eval_arguments(expr.arguments, hold));
+  QUERN_TRY(runtime_.step());
   return expr.function({runtime_, input, args});
 }
 
@@ -212,9 +253,11 @@ Result<Value> Interpreter::eval_filter_chain(const Expr& expr, const Value& inpu
     const Expr& filter = *filters.back();
     filters.pop_back();
     if (filter.function == nullptr) {
-      return raise("No filter named '" + std::string(filter.constant.text()) + "' found.");
+      return raise_unknown(filter);
     }
-    QUERN_ASSIGN(const Args args, eval_arguments(filter.arguments));
+    MemoryHold hold(runtime_);
+    QUERN_ASSIGN(const Args args, eval_arguments(filter.arguments, hold));
+    QUERN_TRY(runtime_.step());
     QUERN_ASSIGN(value, filter.function({runtime_, value, args}));
   }
   return value;
@@ -232,13 +275,12 @@ Result<Value> Interpreter::eval_binary(const Expr& expr) {
 }
 
 Result<Value> Interpreter::eval_concat(const Expr& expr) {
-  std::string text;
+  TextBuilder text(runtime_);
   for (const Expr* operand : expr.operands) {
     QUERN_ASSIGN(const Value value, eval(*operand));
-    QUERN_TRY(append_text(runtime_, text, value));
-    QUERN_TRY(runtime_.reserve(text.size()));
+    QUERN_TRY(append_text(text, value));
   }
-  return runtime_.string(std::move(text));
+  return text.value();
 }
 
 Result<Value> Interpreter::eval_compare(const Expr& expr) {

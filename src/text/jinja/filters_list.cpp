@@ -76,23 +76,19 @@ Result<Value> reverse(const Call& call) {
 Result<Value> join(const Call& call) {
   QUERN_ASSIGN(const Params p,
                Params::bind(call, {.function = "join", .names = {"d", "attribute"}}));
-  std::string separator;
-  if (p.given(0)) {
-    QUERN_ASSIGN(separator, to_text(call.runtime, p[0]));
-  }
+  QUERN_ASSIGN(const Value separator, to_text(call.runtime, p.given(0) ? p[0] : Value()));
   QUERN_ASSIGN(const AttributePath path,
-               AttributePath::parse(p.some(1) ? &p[1] : nullptr, nullptr));
+               AttributePath::parse(call.runtime, p.some(1) ? &p[1] : nullptr, nullptr));
   QUERN_ASSIGN(const std::vector<Value> all, call.runtime.collect(call.self));
-  std::string out;
+  TextBuilder out(call.runtime);
   bool begun = false;
   for (const Value& item : all) {
-    out += begun ? separator : "";
+    QUERN_TRY(out.append(begun ? separator.text() : ""));
     begun = true;
     QUERN_ASSIGN(const Value value, path.get(call.runtime, item));
-    QUERN_TRY(append_text(call.runtime, out, value));
-    QUERN_TRY(call.runtime.reserve(out.size()));
+    QUERN_TRY(append_text(out, value));
   }
-  return call.runtime.string(std::move(out));
+  return out.value();
 }
 
 // A value with what it is sorted by.
@@ -111,7 +107,12 @@ Status sort_by_key(Runtime& runtime, std::vector<Keyed>& keyed, bool reversed) {
 }
 
 Result<Value> without_case(Runtime& runtime, const Value& value) {
-  return value.is(Kind::string) ? runtime.string(to_lower(value.text())) : Result<Value>(value);
+  if (!value.is(Kind::string)) {
+    return value;
+  }
+  QUERN_TRY(runtime.spend(cost::convert(value.text().size())));
+  QUERN_TRY(runtime.reserve(kCaseGrowth * value.text().size()));
+  return runtime.string(to_lower(value.text()));
 }
 
 Result<Value> dict_sort(const Call& call) {
@@ -127,7 +128,9 @@ Result<Value> dict_sort(const Call& call) {
   if (!call.self.is(Kind::dict)) {
     return raise("'" + std::string(type_name(call.self)) + "' object has no attribute 'items'");
   }
+  QUERN_TRY(call.runtime.reserve_items(call.self.entries().size()));
   std::vector<Keyed> keyed;
+  keyed.reserve(call.self.entries().size());
   for (const Dict::Entry& entry : call.self.entries()) {
     QUERN_ASSIGN(Value pair, call.runtime.tuple({entry.key, entry.value}));
     Value key = by == "key" ? entry.key : entry.value;
@@ -149,15 +152,16 @@ Result<Value> dict_sort(const Call& call) {
 Result<Value> sort_key(const Call& call, const Params& p, const Value& item) {
   std::vector<Value> names = {p.some(2) ? p[2] : Value::none()};
   if (names[0].is(Kind::string)) {
-    const std::string_view text = p[2].text();
+    QUERN_ASSIGN(const Parts parts, split_text(call.runtime, p[2].text(), {.separator = ","}));
     names.clear();
-    for (const std::string_view name : split_text(text, {.separator = ","})) {
-      names.push_back(Value::string(std::string(name)));
+    for (const std::string_view part : parts) {
+      QUERN_ASSIGN(Value name, call.runtime.text(part));
+      names.push_back(std::move(name));
     }
   }
   std::vector<Value> keys;
   for (const Value& name : names) {
-    QUERN_ASSIGN(const AttributePath path, AttributePath::parse(&name, nullptr));
+    QUERN_ASSIGN(const AttributePath path, AttributePath::parse(call.runtime, &name, nullptr));
     QUERN_ASSIGN(Value key, path.get(call.runtime, item));
     if (!p.flag(1)) {
       QUERN_ASSIGN(key, without_case(call.runtime, key));
@@ -173,6 +177,7 @@ Result<Value> sort(const Call& call) {
                                    .names = {"reverse", "case_sensitive", "attribute"}}));
   QUERN_ASSIGN(const std::vector<Value> all, call.runtime.collect(call.self));
   std::vector<Keyed> keyed;
+  keyed.reserve(all.size());
   for (const Value& item : all) {
     QUERN_ASSIGN(Value key, sort_key(call, p, item));
     keyed.push_back({std::move(key), item});
@@ -202,18 +207,19 @@ Result<Value> unique(const Call& call) {
                                                    .names = {"case_sensitive", "attribute"}}));
   KeyOf key_of;
   key_of.exact = p.flag(0);
-  QUERN_ASSIGN(key_of.path, AttributePath::parse(p.some(1) ? &p[1] : nullptr, nullptr));
+  QUERN_ASSIGN(key_of.path,
+               AttributePath::parse(call.runtime, p.some(1) ? &p[1] : nullptr, nullptr));
   QUERN_ASSIGN(const std::vector<Value> all, call.runtime.collect(call.self));
   Dict seen;
+  MemoryHold hold(call.runtime);
   std::vector<Value> kept;
   for (const Value& item : all) {
     QUERN_ASSIGN(const Value key, key_of.get(call.runtime, item));
-    if (!hashable(key)) {
-      return raise("unhashable type: '" + std::string(type_name(key)) + "'");
-    }
-    QUERN_TRY(call.runtime.step(key.weight()));
-    if (seen.find(key) == nullptr) {
-      seen.set(key, Value::none());
+    QUERN_TRY(call.runtime.check_hashable(key));
+    QUERN_ASSIGN(const Value* known, call.runtime.find(seen, key));
+    if (known == nullptr) {
+      QUERN_TRY(call.runtime.set(seen, key, Value::none()));
+      QUERN_TRY(hold.set(seen.heap_bytes()));
       kept.push_back(item);
     }
   }
@@ -226,7 +232,8 @@ Result<Value> extreme(const Call& call) {
                                                    .names = {"case_sensitive", "attribute"}}));
   KeyOf key_of;
   key_of.exact = p.flag(0);
-  QUERN_ASSIGN(key_of.path, AttributePath::parse(p.some(1) ? &p[1] : nullptr, nullptr));
+  QUERN_ASSIGN(key_of.path,
+               AttributePath::parse(call.runtime, p.some(1) ? &p[1] : nullptr, nullptr));
   QUERN_ASSIGN(const std::vector<Value> all, call.runtime.collect(call.self));
   if (all.empty()) {
     return call.runtime.undefined("No aggregated item, sequence was empty.");
@@ -250,7 +257,7 @@ Result<Value> sum(const Call& call) {
   QUERN_ASSIGN(const Params p,
                Params::bind(call, {.function = "sum", .names = {"attribute", "start"}}));
   QUERN_ASSIGN(const AttributePath path,
-               AttributePath::parse(p.some(0) ? &p[0] : nullptr, nullptr));
+               AttributePath::parse(call.runtime, p.some(0) ? &p[0] : nullptr, nullptr));
   Value total = p.given(1) ? p[1] : Value::integer(0);
   if (total.is(Kind::string)) {
     return raise("sum() can't sum strings [use ''.join(seq) instead]");
@@ -273,11 +280,12 @@ Result<Value> map(const Call& call) {
   }
   QUERN_ASSIGN(const std::vector<Value> all, call.runtime.collect(call.self));
   std::vector<Value> mapped;
+  mapped.reserve(all.size());
   if (by_name) {
     const std::string_view name = call.args.positional[0].text();
     const NativeFn filter = find_filter(name);
     if (filter == nullptr) {
-      return raise("No filter named '" + std::string(name) + "'.");
+      return raise("No filter named " + short_repr(name) + ".");
     }
     const Args args = {{call.args.positional.begin() + 1, call.args.positional.end()},
                        call.args.named};
@@ -293,7 +301,8 @@ Result<Value> map(const Call& call) {
   if (!p.given(0)) {
     return raise("map requires a filter argument");
   }
-  QUERN_ASSIGN(const AttributePath path, AttributePath::parse(&p[0], p.some(1) ? &p[1] : nullptr));
+  QUERN_ASSIGN(const AttributePath path,
+               AttributePath::parse(call.runtime, &p[0], p.some(1) ? &p[1] : nullptr));
   for (const Value& item : all) {
     QUERN_ASSIGN(Value value, path.get(call.runtime, item));
     mapped.push_back(std::move(value));
@@ -313,7 +322,7 @@ Result<Value> select(const Call& call) {
     if (given.empty()) {
       return raise("Missing parameter for attribute name");
     }
-    QUERN_ASSIGN(path, AttributePath::parse(&given[0], nullptr));
+    QUERN_ASSIGN(path, AttributePath::parse(call.runtime, &given[0], nullptr));
   }
   constexpr size_t kTest = by_attribute ? 1 : 0;
   NativeFn test = nullptr;
@@ -348,9 +357,10 @@ Result<Value> group_by(const Call& call) {
                                    .n_required = 1}));
   KeyOf key_of;
   key_of.exact = p.flag(2);
-  QUERN_ASSIGN(key_of.path, AttributePath::parse(&p[0], p.some(1) ? &p[1] : nullptr));
+  QUERN_ASSIGN(key_of.path, AttributePath::parse(call.runtime, &p[0], p.some(1) ? &p[1] : nullptr));
   QUERN_ASSIGN(const std::vector<Value> all, call.runtime.collect(call.self));
   std::vector<Keyed> keyed;
+  keyed.reserve(all.size());
   for (const Value& item : all) {
     QUERN_ASSIGN(Value key, key_of.get(call.runtime, item));
     keyed.push_back({std::move(key), item});
@@ -361,8 +371,11 @@ Result<Value> group_by(const Call& call) {
     QUERN_ASSIGN(Value grouper, key_of.path.get(call.runtime, keyed[i].value));
     const size_t from = i;
     std::vector<Value> members;
-    for (; i < keyed.size() && equals(keyed[i].key, keyed[from].key); ++i) {
-      members.push_back(keyed[i].value);
+    for (bool same = true; same && i < keyed.size();) {
+      QUERN_ASSIGN(same, compare(call.runtime, Operator::equal, {keyed[i].key, keyed[from].key}));
+      if (same) {
+        members.push_back(keyed[i++].value);
+      }
     }
     QUERN_ASSIGN(Value group, call.runtime.list(std::move(members)));
     QUERN_ASSIGN(Value pair, call.runtime.tuple({std::move(grouper), std::move(group)}));
@@ -384,7 +397,8 @@ Result<Value> batch(const Call& call) {
     std::vector<Value> row(all.begin() + static_cast<std::ptrdiff_t>(at),
                            all.begin() + static_cast<std::ptrdiff_t>(end));
     if (p.some(1) && n > 0) {
-      QUERN_TRY(call.runtime.reserve(std::min<uint64_t>(per_row, UINT64_MAX / 64) * sizeof(Value)));
+      QUERN_TRY(call.runtime.reserve_items(per_row));
+      QUERN_TRY(call.runtime.spend(per_row * cost::kItem));
       row.resize(per_row, p[1]);
     }
     QUERN_ASSIGN(Value list, call.runtime.list(std::move(row)));
@@ -404,7 +418,7 @@ Result<Value> slices(const Call& call) {
   }
   QUERN_ASSIGN(const std::vector<Value> all, call.runtime.collect(call.self));
   const size_t n_slices = n < 0 ? 0 : static_cast<size_t>(n);
-  QUERN_TRY(call.runtime.reserve(std::min<uint64_t>(n_slices, UINT64_MAX / 256) * 128));
+  QUERN_TRY(call.runtime.reserve_items(n_slices));
   std::vector<Value> columns;
   size_t at = 0;
   for (size_t i = 0; i < n_slices; ++i) {

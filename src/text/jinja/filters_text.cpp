@@ -21,8 +21,10 @@ namespace {
 template <std::string (*convert)(std::string_view)>
 Result<Value> mapped(const Call& call) {
   QUERN_TRY(Params::bind(call, {.function = "filter", .names = {}}));
-  QUERN_ASSIGN(const std::string text, to_text(call.runtime, call.self));
-  return call.runtime.string(convert(text), call.self.is_markup());
+  QUERN_ASSIGN(const Value text, to_text(call.runtime, call.self));
+  QUERN_TRY(call.runtime.spend(cost::convert(text.text().size())));
+  QUERN_TRY(call.runtime.reserve(kCaseGrowth * text.text().size()));
+  return call.runtime.string(convert(text.text()), call.self.is_markup());
 }
 
 bool begins_word_after(char c) {
@@ -50,21 +52,17 @@ std::string title_words(std::string_view text) {
 }
 
 Result<Value> string(const Call& call) {
-  if (call.self.is(Kind::string)) {
-    return call.self;
-  }
-  QUERN_ASSIGN(std::string text, to_text(call.runtime, call.self));
-  return call.runtime.string(std::move(text));
+  return to_text(call.runtime, call.self);
 }
 
 Result<Value> safe(const Call& call) {
-  QUERN_ASSIGN(std::string text, to_text(call.runtime, call.self));
-  return call.runtime.string(std::move(text), true);
+  QUERN_ASSIGN(const Value text, to_text(call.runtime, call.self));
+  return call.runtime.text(text.text(), true);
 }
 
 Result<Value> force_escape(const Call& call) {
-  QUERN_ASSIGN(const std::string text, to_text(call.runtime, call.self));
-  return call.runtime.string(escape_html(text), true);
+  QUERN_ASSIGN(const Value text, to_text(call.runtime, call.self));
+  return escape_html(call.runtime, text.text());
 }
 
 Result<Value> escape(const Call& call) {
@@ -73,28 +71,28 @@ Result<Value> escape(const Call& call) {
 
 Result<Value> trim(const Call& call) {
   QUERN_ASSIGN(const Params p, Params::bind(call, {.function = "trim", .names = {"chars"}}));
-  QUERN_ASSIGN(const std::string text, to_text(call.runtime, call.self));
-  if (!p.some(0)) {
-    return call.runtime.string(std::string(strip(text, Side::both)), call.self.is_markup());
-  }
-  QUERN_ASSIGN(const std::string_view chars, p.text(0));
-  return call.runtime.string(std::string(strip(text, Side::both, &chars)), call.self.is_markup());
+  QUERN_ASSIGN(const Value text, to_text(call.runtime, call.self));
+  QUERN_ASSIGN(const std::string_view chars, p.some(0) ? p.text(0) : Result<std::string_view>(""));
+  QUERN_ASSIGN(const std::string_view stripped,
+               strip_text(call.runtime, text.text(), Side::both, p.some(0) ? &chars : nullptr));
+  return call.runtime.text(stripped, call.self.is_markup());
 }
 
 Result<Value> replace(const Call& call) {
   QUERN_ASSIGN(const Params p, Params::bind(call, {.function = "replace",
                                                    .names = {"old", "new", "count"},
                                                    .n_required = 2}));
-  QUERN_ASSIGN(const std::string text, to_text(call.runtime, call.self));
-  QUERN_ASSIGN(const std::string from, to_text(call.runtime, p[0]));
-  QUERN_ASSIGN(const std::string to, to_text(call.runtime, p[1]));
+  QUERN_ASSIGN(Value text, to_text(call.runtime, call.self));
+  if (text.is_markup()) {
+    QUERN_ASSIGN(text, call.runtime.text(text.text()));
+  }
+  QUERN_ASSIGN(const Value from, to_text(call.runtime, p[0]));
+  QUERN_ASSIGN(const Value to, to_text(call.runtime, p[1]));
   QUERN_ASSIGN(const int64_t n_max, p.some(2) ? p.integer(2) : Result<int64_t>(-1));
-  QUERN_ASSIGN(
-      std::string out,
-      replace_text(
-          call.runtime, text,
-          {.from = from, .to = to, .limit = n_max < 0 ? SIZE_MAX : static_cast<size_t>(n_max)}));
-  return call.runtime.string(std::move(out));
+  return replace_text(call.runtime, text,
+                      {.from = from.text(),
+                       .to = to.text(),
+                       .limit = n_max < 0 ? SIZE_MAX : static_cast<size_t>(n_max)});
 }
 
 Result<Value> center(const Call& call) {
@@ -106,13 +104,14 @@ Result<Value> center(const Call& call) {
 }
 
 // The string that indents: `width` itself when it is text, else so many spaces.
-Result<std::string> indentation(const Call& call, const Params& p) {
+Result<Value> indentation(const Call& call, const Params& p) {
   if (p.given(0) && p[0].is(Kind::string)) {
-    return std::string(p[0].text());
+    return p[0];
   }
   QUERN_ASSIGN(const int64_t width, p.integer(0, 4));
-  QUERN_TRY(call.runtime.reserve(width < 0 ? 0 : static_cast<uint64_t>(width)));
-  return std::string(width < 0 ? 0 : static_cast<size_t>(width), ' ');
+  TextBuilder space(call.runtime);
+  QUERN_TRY(space.fill(" ", width < 0 ? 0 : static_cast<uint64_t>(width)));
+  return space.value();
 }
 
 Result<Value> indent(const Call& call) {
@@ -124,20 +123,23 @@ Result<Value> indent(const Call& call) {
   if (!call.self.is(Kind::string)) {
     return raise("indent wants a string, not " + std::string(type_name(call.self)));
   }
-  QUERN_ASSIGN(const std::string space, indentation(call, p));
-  const std::string text = std::string(call.self.text()) + "\n";
-  std::string out = p.flag(1) ? space : "";
+  QUERN_ASSIGN(const Value space, indentation(call, p));
+  TextBuilder text(call.runtime);
+  QUERN_TRY(text.append(call.self.text()));
+  QUERN_TRY(text.append("\n"));
+  QUERN_ASSIGN(const Parts lines, split_lines(call.runtime, text.view(), false));
+  TextBuilder out(call.runtime);
+  QUERN_TRY(out.append(p.flag(1) ? space.text() : ""));
   bool first = true;
-  for (const std::string_view line : split_lines(text, false)) {
+  for (const std::string_view line : lines) {
     if (!first) {
-      out += '\n';
-      out += line.empty() && !p.flag(2) ? "" : space;
+      QUERN_TRY(out.append("\n"));
+      QUERN_TRY(out.append(line.empty() && !p.flag(2) ? "" : space.text()));
     }
     first = false;
-    out += line;
-    QUERN_TRY(call.runtime.reserve(out.size()));
+    QUERN_TRY(out.append(line));
   }
-  return call.runtime.string(std::move(out), call.self.is_markup());
+  return out.value(call.self.is_markup());
 }
 
 Result<Value> truncate(const Call& call) {
@@ -147,6 +149,7 @@ Result<Value> truncate(const Call& call) {
   QUERN_ASSIGN(const int64_t n_chars, p.integer(0, 255));
   QUERN_ASSIGN(const std::string_view end, p.text(2, "..."));
   QUERN_ASSIGN(const int64_t leeway, p.some(3) ? p.integer(3) : Result<int64_t>(5));
+  QUERN_TRY(call.runtime.spend(cost::walk(end.size())));
   const auto n_end = static_cast<int64_t>(count_chars(end));
   if (n_chars < n_end || leeway < 0) {
     return raise(n_chars < n_end ? fmt::format("expected length >= {}, got {}", n_end, n_chars)
@@ -160,11 +163,17 @@ Result<Value> truncate(const Call& call) {
     return raise("truncate wants a string, not " + std::string(type_name(call.self)));
   }
   const std::string_view text = call.self.text();
-  std::string_view kept = text.substr(0, char_offset(text, static_cast<size_t>(n_chars - n_end)));
+  QUERN_ASSIGN(const size_t n_kept,
+               char_position(call.runtime, call.self, static_cast<size_t>(n_chars - n_end)));
+  std::string_view kept = text.substr(0, n_kept);
   if (!p.flag(1)) {
+    QUERN_TRY(call.runtime.spend(cost::walk(kept.size())));
     kept = kept.substr(0, std::min(kept.rfind(' '), kept.size()));
   }
-  return call.runtime.string(std::string(kept) + std::string(end));
+  TextBuilder out(call.runtime);
+  QUERN_TRY(out.append(kept));
+  QUERN_TRY(out.append(end));
+  return out.value();
 }
 
 Result<Value> format(const Call& call) {
@@ -178,13 +187,16 @@ Result<Value> format(const Call& call) {
   }
   Dict named;
   for (const auto& [name, value] : call.args.named) {
-    named.set(name, value);
+    QUERN_TRY(call.runtime.set(named, Value::string(name), value));
   }
-  return format_percent(call.runtime, text, Value::dict(std::move(named)));
+  QUERN_ASSIGN(const Value values, call.runtime.dict(std::move(named)));
+  return format_percent(call.runtime, text, values);
 }
 
 Result<Value> word_count(const Call& call) {
-  QUERN_ASSIGN(const std::string text, to_text(call.runtime, call.self));
+  QUERN_ASSIGN(const Value value, to_text(call.runtime, call.self));
+  const std::string_view text = value.text();
+  QUERN_TRY(call.runtime.spend(cost::convert(text.size())));
   int64_t n = 0;
   bool inside = false;
   for (size_t at = 0; at < text.size(); at += char_bytes(text, at)) {
@@ -196,46 +208,86 @@ Result<Value> word_count(const Call& call) {
   return Value::integer(n);
 }
 
-std::string strip_tags(std::string_view text) {
-  std::string out;
-  for (size_t at = 0; at < text.size();) {
+// The text without what stands between < and >, and without comments.
+Status without_tags(TextBuilder& out, std::string_view text) {
+  QUERN_TRY(out.runtime().spend(cost::convert(text.size())));
+  // Once one of these is not found, it is not found again further on.
+  bool tags_end = true;
+  bool comments_end = true;
+  size_t written = 0;
+  for (size_t at = text.find('<'); at < text.size(); at = text.find('<', at)) {
     const bool comment = text.substr(at).starts_with("<!--");
-    const size_t end = text[at] == '<' ? text.find(comment ? "-->" : ">", at) : std::string::npos;
-    if (end == std::string_view::npos) {
-      out += text[at++];
-    } else {
-      at = end + (comment ? 3 : 1);
+    bool& ends = comment ? comments_end : tags_end;
+    const size_t end = ends ? text.find(comment ? "-->" : ">", at) : std::string_view::npos;
+    ends = end != std::string_view::npos;
+    if (!ends) {
+      ++at;
+      continue;
     }
+    QUERN_TRY(out.append(text.substr(written, at - written)));
+    at = end + (comment ? 3 : 1);
+    written = at;
   }
-  std::string joined;
-  for (const std::string_view word : split_space(out, SIZE_MAX)) {
-    joined += joined.empty() ? "" : " ";
-    joined += word;
-  }
-  return joined;
+  return out.append(text.substr(written));
 }
 
-void quote_url(std::string& out, std::string_view text, bool keeps_slash) {
+Result<Value> strip_tags(const Call& call) {
+  QUERN_TRY(Params::bind(call, {.function = "striptags", .names = {}}));
+  QUERN_ASSIGN(const Value text, to_text(call.runtime, call.self));
+  TextBuilder plain(call.runtime);
+  QUERN_TRY(without_tags(plain, text.text()));
+  QUERN_ASSIGN(const Parts words, split_space(call.runtime, plain.view(), SIZE_MAX));
+  TextBuilder joined(call.runtime);
+  for (const std::string_view word : words) {
+    QUERN_TRY(joined.append(joined.empty() ? "" : " "));
+    QUERN_TRY(joined.append(word));
+  }
+  return joined.value(call.self.is_markup());
+}
+
+// How an URL writes a byte; empty when as it is.
+std::string url_escape(char c, bool keeps_slash) {
   static constexpr std::string_view kPlain =
       "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-~";
-  for (const char c : text) {
-    if (kPlain.find(c) != std::string_view::npos || (c == '/' && keeps_slash)) {
-      out += c;
-    } else if (c == ' ' && !keeps_slash) {
-      out += '+';
-    } else {
-      out += fmt::format("%{:02X}", static_cast<unsigned char>(c));
+  if (kPlain.find(c) != std::string_view::npos || (c == '/' && keeps_slash)) {
+    return {};
+  }
+  return c == ' ' && !keeps_slash ? "+" : fmt::format("%{:02X}", static_cast<unsigned char>(c));
+}
+
+Status quote_url(TextBuilder& out, std::string_view text, bool keeps_slash) {
+  QUERN_TRY(out.runtime().spend(2 * cost::convert(text.size())));
+  size_t written = 0;
+  for (size_t at = 0; at < text.size(); ++at) {
+    if (const std::string escape = url_escape(text[at], keeps_slash); !escape.empty()) {
+      QUERN_TRY(out.append(text.substr(written, at - written)));
+      QUERN_TRY(out.append(escape));
+      written = at + 1;
     }
   }
+  return out.append(text.substr(written));
+}
+
+Status quote_pair(TextBuilder& out, const Value& pair) {
+  QUERN_ASSIGN(const std::vector<Value> parts, out.runtime().collect(pair));
+  if (parts.size() != 2) {
+    return raise("urlencode wants pairs of a name and a value");
+  }
+  QUERN_TRY(out.append(out.empty() ? "" : "&"));
+  QUERN_ASSIGN(const Value name, to_text(out.runtime(), parts[0]));
+  QUERN_ASSIGN(const Value value, to_text(out.runtime(), parts[1]));
+  QUERN_TRY(quote_url(out, name.text(), false));
+  QUERN_TRY(out.append("="));
+  return quote_url(out, value.text(), false);
 }
 
 Result<Value> url_encode(const Call& call) {
-  std::string out;
+  TextBuilder out(call.runtime);
   const Kind kind = call.self.kind();
   if (kind == Kind::string || !iterable(call.self)) {
-    QUERN_ASSIGN(const std::string text, to_text(call.runtime, call.self));
-    quote_url(out, text, true);
-    return call.runtime.string(std::move(out));
+    QUERN_ASSIGN(const Value text, to_text(call.runtime, call.self));
+    QUERN_TRY(quote_url(out, text.text(), true));
+    return out.value();
   }
   Value pairs = call.self;
   if (kind == Kind::dict) {
@@ -243,18 +295,9 @@ Result<Value> url_encode(const Call& call) {
   }
   QUERN_ASSIGN(const std::vector<Value> items, call.runtime.collect(pairs));
   for (const Value& item : items) {
-    QUERN_ASSIGN(const std::vector<Value> parts, call.runtime.collect(item));
-    if (parts.size() != 2) {
-      return raise("urlencode wants pairs of a name and a value");
-    }
-    out += out.empty() ? "" : "&";
-    QUERN_ASSIGN(const std::string name, to_text(call.runtime, parts[0]));
-    QUERN_ASSIGN(const std::string value, to_text(call.runtime, parts[1]));
-    quote_url(out, name, false);
-    out += '=';
-    quote_url(out, value, false);
+    QUERN_TRY(quote_pair(out, item));
   }
-  return call.runtime.string(std::move(out));
+  return out.value();
 }
 
 Result<Value> file_size(const Call& call) {
@@ -265,6 +308,8 @@ Result<Value> file_size(const Call& call) {
   }
   std::optional<double> size;
   if (call.self.is(Kind::string)) {
+    QUERN_TRY(call.runtime.spend(cost::convert(call.self.text().size())));
+    QUERN_TRY(call.runtime.reserve(2 * call.self.text().size()));
     size = parse_real(call.self.text());
   } else if (call.self.is_number()) {
     size = call.self.as_real();
@@ -300,21 +345,24 @@ Result<Value> xml_attributes(const Call& call) {
   if (!call.self.is(Kind::dict)) {
     return raise("xmlattr wants a mapping");
   }
-  std::string out;
+  TextBuilder out(call.runtime);
   for (const Dict::Entry& entry : call.self.entries()) {
+    QUERN_TRY(call.runtime.step());
     if (entry.value.is(Kind::none) || entry.value.is(Kind::undefined)) {
       continue;
     }
-    QUERN_ASSIGN(const std::string name, to_text(call.runtime, entry.key));
-    QUERN_ASSIGN(const std::string value, to_text(call.runtime, entry.value));
-    if (name.find_first_of(" \t\n\r\f\v/>=") != std::string::npos) {
-      return raise("Invalid character in attribute name: " + repr_string(name));
+    QUERN_ASSIGN(const Value name, to_text(call.runtime, entry.key));
+    QUERN_ASSIGN(const Value value, to_text(call.runtime, entry.value));
+    if (name.text().find_first_of(" \t\n\r\f\v/>=") != std::string_view::npos) {
+      return raise("Invalid character in attribute name: " + short_repr(name));
     }
-    out += out.empty() && !p.flag(0, true) ? "" : " ";
-    out +=
-        escape_html(name) + "=\"" + (entry.value.is_markup() ? value : escape_html(value)) + "\"";
+    QUERN_TRY(out.append(out.empty() && !p.flag(0, true) ? "" : " "));
+    QUERN_TRY(append_html(out, name.text()));
+    QUERN_TRY(out.append("=\""));
+    QUERN_TRY(value.is_markup() ? out.append(value.text()) : append_html(out, value.text()));
+    QUERN_TRY(out.append("\""));
   }
-  return call.runtime.string(std::move(out));
+  return out.value();
 }
 
 constexpr std::array<Builtin, 20> kFilters = {{
@@ -334,7 +382,7 @@ constexpr std::array<Builtin, 20> kFilters = {{
     {"truncate", truncate},
     {"format", format},
     {"wordcount", word_count},
-    {"striptags", mapped<strip_tags>},
+    {"striptags", strip_tags},
     {"urlencode", url_encode},
     {"filesizeformat", file_size},
     {"xmlattr", xml_attributes},

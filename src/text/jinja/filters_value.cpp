@@ -58,7 +58,12 @@ Result<Value> integer(const Call& call) {
   if (call.self.is(Kind::undefined)) {
     return raise_undefined(call.self);
   }
+  if (call.self.is(Kind::big_integer)) {
+    return call.self;
+  }
   if (call.self.is(Kind::string)) {
+    QUERN_TRY(call.runtime.spend(cost::convert(call.self.text().size())));
+    QUERN_TRY(call.runtime.reserve(2 * call.self.text().size()));
     const int in_range = base < 0 || base > 36 ? 99 : static_cast<int>(base);
     QUERN_ASSIGN(value, parse_integer(call.self.text(), in_range));
     if (!value) {
@@ -86,6 +91,8 @@ Result<Value> real(const Call& call) {
     return Value::real(call.self.as_real());
   }
   if (call.self.is(Kind::string)) {
+    QUERN_TRY(call.runtime.spend(cost::convert(call.self.text().size())));
+    QUERN_TRY(call.runtime.reserve(2 * call.self.text().size()));
     if (const std::optional<double> value = parse_real(call.self.text())) {
       return Value::real(*value);
     }
@@ -166,19 +173,20 @@ Result<Value> to_json_filter(const Call& call) {
       const Params p,
       Params::bind(call, {.function = "tojson",
                           .names = {"ensure_ascii", "indent", "separators", "sort_keys"}}));
+  MemoryHold hold(call.runtime);
   JsonOptions options;
   options.ensure_ascii = p.flag(0);
   options.sort_keys = p.flag(3);
   if (p.some(1) && p[1].is(Kind::string)) {
+    QUERN_TRY(hold.set(p[1].text().size()));
     options.indent = std::string(p[1].text());
   } else if (p.some(1)) {
     QUERN_ASSIGN(const int64_t width, p.integer(1));
-    QUERN_TRY(call.runtime.reserve(static_cast<uint64_t>(std::max<int64_t>(width, 0))));
+    QUERN_TRY(hold.set(static_cast<size_t>(std::max<int64_t>(width, 0))));
     options.indent = std::string(static_cast<size_t>(std::max<int64_t>(width, 0)), ' ');
   }
   QUERN_TRY(json_separators(call, p, options));
-  QUERN_ASSIGN(std::string text, to_json(call.runtime, call.self, options));
-  return call.runtime.string(std::move(text));
+  return to_json(call.runtime, call.self, options);
 }
 
 constexpr std::array<Builtin, 8> kFilters = {{

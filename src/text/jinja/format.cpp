@@ -120,28 +120,22 @@ Result<Digits> digits_of(const Value& value, const FormatSpec& spec) {
 
 }  // namespace
 
-Result<std::string> format_text(Runtime& runtime, std::string_view text, const FormatSpec& spec) {
+Status format_text(TextBuilder& out, std::string_view text, const FormatSpec& spec) {
+  QUERN_TRY(out.runtime().spend(cost::walk(text.size())));
   if (spec.precision) {
     text = text.substr(0, char_offset(text, static_cast<size_t>(*spec.precision)));
   }
   const auto n_chars = static_cast<int64_t>(count_chars(text));
-  const int64_t n_pad = std::max<int64_t>(0, spec.width - n_chars);
-  QUERN_TRY(runtime.reserve(static_cast<uint64_t>(n_pad) * spec.fill.size()));
-  QUERN_TRY(runtime.step(static_cast<uint64_t>(n_pad) / 64));
+  const auto n_pad = static_cast<uint64_t>(std::max<int64_t>(0, spec.width - n_chars));
   const char align = spec.align == 0 ? '<' : spec.align;
-  const int64_t n_left = align == '<' ? 0 : align == '^' ? n_pad / 2 : n_pad;
-  std::string out;
-  for (int64_t i = 0; i < n_left; ++i) {
-    out += spec.fill;
-  }
-  out += text;
-  for (int64_t i = n_left; i < n_pad; ++i) {
-    out += spec.fill;
-  }
-  return out;
+  const uint64_t n_left = align == '<' ? 0 : align == '^' ? n_pad / 2 : n_pad;
+  QUERN_TRY(out.fill(spec.fill, n_left));
+  QUERN_TRY(out.append(text));
+  return out.fill(spec.fill, n_pad - n_left);
 }
 
-Result<std::string> format_number(Runtime& runtime, const Value& value, const FormatSpec& spec) {
+Status format_number(TextBuilder& out, const Value& value, const FormatSpec& spec) {
+  QUERN_TRY(out.runtime().step());
   if (spec.type == 'c') {
     const int64_t code = value.as_integer();
     if (code < 0 || code > 0x10FFFF || (code >= 0xD800 && code <= 0xDFFF)) {
@@ -149,7 +143,7 @@ Result<std::string> format_number(Runtime& runtime, const Value& value, const Fo
     }
     std::string character;
     append_char(character, static_cast<char32_t>(code));
-    return format_text(runtime, character,
+    return format_text(out, character,
                        {.fill = spec.fill,
                         .align = spec.align,
                         .width = spec.width,
@@ -168,12 +162,12 @@ Result<std::string> format_number(Runtime& runtime, const Value& value, const Fo
                         .grouping = 0,
                         .precision = std::nullopt};
   if (spec.align != '=') {
-    return format_text(runtime, head + digits.body, padding);
+    return format_text(out, head + digits.body, padding);
   }
   padding.align = '>';
   padding.width = spec.width - static_cast<int64_t>(head.size());
-  QUERN_ASSIGN(const std::string body, format_text(runtime, digits.body, padding));
-  return head + body;
+  QUERN_TRY(out.append(head));
+  return format_text(out, digits.body, padding);
 }
 
 double round_real(double value, int64_t n_digits) {
@@ -200,12 +194,16 @@ namespace {
 class PercentFormatter {
  public:
   PercentFormatter(Runtime& runtime, const Value& format, const Value& values)
-      : runtime_(runtime), format_(format.text()), markup_(format.is_markup()), values_(values) {}
+      : runtime_(runtime),
+        format_(format.text()),
+        markup_(format.is_markup()),
+        values_(values),
+        out_(runtime) {}
 
-  Result<std::string> run() {
+  Result<Value> run() {
     while (at_ < format_.size()) {
       const size_t percent = std::min(format_.find('%', at_), format_.size());
-      out_ += format_.substr(at_, percent - at_);
+      QUERN_TRY(out_.append(format_.substr(at_, percent - at_)));
       at_ = percent + 1;
       if (percent < format_.size()) {
         QUERN_TRY(directive());
@@ -214,7 +212,7 @@ class PercentFormatter {
     if (values_unused()) {
       return raise("not all arguments converted during string formatting");
     }
-    return std::move(out_);
+    return out_.value(markup_);
   }
 
  private:
@@ -262,6 +260,7 @@ class PercentFormatter {
       return {};
     }
     const size_t end = format_.find(')', at_);
+    QUERN_TRY(runtime_.spend(cost::walk(std::min(end, format_.size()) - at_)));
     if (end == std::string_view::npos) {
       return raise("incomplete format key");
     }
@@ -269,9 +268,10 @@ class PercentFormatter {
       return raise("format requires a mapping");
     }
     const std::string_view name = format_.substr(at_ + 1, end - at_ - 1);
-    const Value* value = values_.entries().find(name);
+    QUERN_ASSIGN(const Value key, runtime_.text(name));
+    QUERN_ASSIGN(const Value* value, runtime_.find(values_.entries(), key));
     if (value == nullptr) {
-      return raise(repr_string(name));
+      return raise(short_repr(name));
     }
     key_ = *value;
     at_ = end + 1;
@@ -327,11 +327,11 @@ class PercentFormatter {
   }
 
   Status directive() {
+    QUERN_TRY(runtime_.step());
     QUERN_ASSIGN(const char first, peek());
     if (first == '%') {
       ++at_;
-      out_ += '%';
-      return {};
+      return out_.append("%");
     }
     QUERN_TRY(mapping_key());
     FormatSpec spec;
@@ -391,18 +391,14 @@ class PercentFormatter {
   }
 
   Status convert_text(const Value& value, FormatSpec& spec) {
-    std::string text;
-    if (spec.type == 's' || spec.type == 'c') {
-      QUERN_ASSIGN(text, to_text(runtime_, value));
-    } else {
-      QUERN_ASSIGN(text, to_repr(runtime_, value));
-    }
+    QUERN_ASSIGN(Value text, spec.type == 's' || spec.type == 'c' ? to_text(runtime_, value)
+                                                                  : to_repr(runtime_, value));
     if (markup_ && !value.is_markup()) {
-      text = escape_html(text);
+      QUERN_ASSIGN(text, escape_html(runtime_, text.text()));
     }
     spec.fill = " ";
     spec.align = spec.align == '=' ? '>' : spec.align;
-    return append(format_text(runtime_, text, spec));
+    return format_text(out_, text.text(), spec);
   }
 
   Status convert_integer(const Value& value, FormatSpec& spec) {
@@ -427,7 +423,7 @@ class PercentFormatter {
     spec.type = spec.type == 'i' || spec.type == 'u' ? 'd' : spec.type;
     const int64_t number =
         value.is_integral() ? value.as_integer() : static_cast<int64_t>(value.as_real());
-    return append(format_number(runtime_, Value::integer(number), spec));
+    return format_number(out_, Value::integer(number), spec);
   }
 
   Status convert_number(const Value& value, const FormatSpec& spec) {
@@ -437,13 +433,7 @@ class PercentFormatter {
     if (!value.is_number()) {
       return raise("must be real number, not " + std::string(type_name(value)));
     }
-    return append(format_number(runtime_, value, spec));
-  }
-
-  Status append(Result<std::string> text) {
-    QUERN_TRY(text);
-    out_ += *text;
-    return runtime_.reserve(out_.size());
+    return format_number(out_, value, spec);
   }
 
   Runtime& runtime_;
@@ -453,14 +443,13 @@ class PercentFormatter {
   size_t at_ = 0;
   size_t next_ = 0;
   std::optional<Value> key_;
-  std::string out_;
+  TextBuilder out_;
 };
 
 }  // namespace
 
 Result<Value> format_percent(Runtime& runtime, const Value& text, const Value& values) {
-  QUERN_ASSIGN(std::string out, PercentFormatter(runtime, text, values).run());
-  return runtime.string(std::move(out), text.is_markup());
+  return PercentFormatter(runtime, text, values).run();
 }
 
 }  // namespace quern::jinja

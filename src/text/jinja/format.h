@@ -8,6 +8,7 @@
 #include "base/result.h"
 #include "text/jinja/native.h"
 #include "text/jinja/runtime.h"
+#include "text/jinja/text_builder.h"
 
 namespace quern::jinja {
 
@@ -29,9 +30,9 @@ struct FormatSpec {
   bool zero_padded = false;  // 0 before the width, without an alignment
 };
 // `value` must be a number; type is one of d b o x X c n e E f F g G % or 0.
-Result<std::string> format_number(Runtime& runtime, const Value& value, const FormatSpec& spec);
+Status format_number(TextBuilder& out, const Value& value, const FormatSpec& spec);
 // Cuts to the precision and pads to the width.
-Result<std::string> format_text(Runtime& runtime, std::string_view text, const FormatSpec& spec);
+Status format_text(TextBuilder& out, std::string_view text, const FormatSpec& spec);
 // round(value, n_digits) as Python does it: to even, on the exact binary value.
 double round_real(double value, int64_t n_digits);
 

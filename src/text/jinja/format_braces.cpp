@@ -84,9 +84,9 @@ class SpecParser {
   bool filled_ = false;
 };
 
-Result<std::string> format_value(Runtime& runtime, const Value& value, std::string_view text) {
+Status format_value(TextBuilder& out, const Value& value, std::string_view text) {
   if (text.empty()) {
-    return to_text(runtime, value);
+    return append_text(out, value);
   }
   QUERN_ASSIGN(const FormatSpec spec, SpecParser(text).run());
   const bool as_text = value.is(Kind::string);
@@ -101,7 +101,7 @@ Result<std::string> format_value(Runtime& runtime, const Value& value, std::stri
     if (spec.align == '=' || spec.sign != '-' || spec.grouping != 0 || spec.alternate) {
       return raise("sign, grouping, '=' and '#' are not allowed in string format specifier");
     }
-    return format_text(runtime, value.text(), spec);
+    return format_text(out, value.text(), spec);
   }
   if (!value.is_number()) {
     return raise("unsupported format string passed to " + std::string(type_name(value)) +
@@ -110,7 +110,7 @@ Result<std::string> format_value(Runtime& runtime, const Value& value, std::stri
   FormatSpec number = spec;
   number.align = spec.zero_padded ? '=' : spec.align;
   number.type = spec.type == 'n' ? (value.is(Kind::real) ? 'g' : 'd') : spec.type;
-  return format_number(runtime, value, number);
+  return format_number(out, value, number);
 }
 
 class BraceFormatter {
@@ -118,16 +118,16 @@ class BraceFormatter {
   BraceFormatter(Runtime& runtime, const Args& args, bool markup)
       : runtime_(runtime), args_(args), markup_(markup) {}
 
-  Result<std::string> run(std::string_view format, int depth = 0) {
+  Status run(TextBuilder& out, std::string_view format, int depth = 0) {
     if (depth > 2) {
       return raise("Max string recursion exceeded");
     }
-    std::string out;
+    QUERN_TRY(runtime_.spend(cost::kItem * format.size()));
     for (size_t at = 0; at < format.size();) {
       const char c = format[at];
       const bool doubled = at + 1 < format.size() && format[at + 1] == c;
       if ((c == '{' || c == '}') && doubled) {
-        out += c;
+        QUERN_TRY(out.append({&format[at], 1}));
         at += 2;
       } else if (c == '}') {
         return raise("Single '}' encountered in format string");
@@ -136,11 +136,12 @@ class BraceFormatter {
         QUERN_TRY(replace(out, field, depth));
         at += field.size() + 2;
       } else {
-        out += c;
-        ++at;
+        const size_t end = std::min(format.find_first_of("{}", at), format.size());
+        QUERN_TRY(out.append(format.substr(at, end - at)));
+        at = end;
       }
     }
-    return out;
+    return {};
   }
 
  private:
@@ -157,20 +158,25 @@ class BraceFormatter {
                                          : "expected '}' before end of string");
   }
 
-  Status replace(std::string& out, std::string_view field, int depth) {
+  Status replace(TextBuilder& out, std::string_view field, int depth) {
+    QUERN_TRY(runtime_.step());
     const size_t name_end = std::min(field.find_first_of("!:"), field.size());
     QUERN_ASSIGN(Value value, field_value(field.substr(0, name_end)));
     field.remove_prefix(name_end);
     if (field.starts_with('!')) {
       QUERN_TRY(convert(value, field));
     }
-    std::string spec;
+    TextBuilder spec(runtime_);
     if (field.starts_with(':')) {
-      QUERN_ASSIGN(spec, run(field.substr(1), depth + 1));
+      QUERN_TRY(run(spec, field.substr(1), depth + 1));
     }
-    QUERN_ASSIGN(const std::string text, format_value(runtime_, value, spec));
-    out += markup_ && !value.is_markup() ? escape_html(text) : text;
-    return runtime_.reserve(out.size());
+    const bool escapes = markup_ && !value.is_markup();
+    if (!escapes) {
+      return format_value(out, value, spec.view());
+    }
+    TextBuilder plain(runtime_);
+    QUERN_TRY(format_value(plain, value, spec.view()));
+    return append_html(out, plain.view());
   }
 
   Status convert(Value& value, std::string_view& field) {
@@ -178,15 +184,16 @@ class BraceFormatter {
     if (field.size() > 2 && field[2] != ':') {
       return raise("expected ':' after conversion specifier");
     }
-    std::string text;
     if (how == 's') {
-      QUERN_ASSIGN(text, to_text(runtime_, value));
+      QUERN_ASSIGN(value, to_text(runtime_, value));
+      if (value.is_markup()) {
+        QUERN_ASSIGN(value, runtime_.text(value.text()));
+      }
     } else if (how == 'r' || how == 'a') {
-      QUERN_ASSIGN(text, to_repr(runtime_, value));
+      QUERN_ASSIGN(value, to_repr(runtime_, value));
     } else {
       return raise("Unknown conversion specifier '" + std::string(1, how) + "'");
     }
-    QUERN_ASSIGN(value, runtime_.string(std::move(text)));
     field.remove_prefix(2);
     return {};
   }
@@ -206,12 +213,19 @@ class BraceFormatter {
     if (name.find_first_not_of("0123456789") == std::string_view::npos) {
       return positional(static_cast<size_t>(std::stoull(std::string(name.substr(0, 18)))));
     }
+    QUERN_TRY(runtime_.spend(args_.named.size() * cost::kItem));
     for (const auto& [key, value] : args_.named) {
       if (key == name) {
         return value;
       }
     }
-    return raise(repr_string(name));
+    return raise(short_repr(name));
+  }
+
+  Result<Value> subscript(std::string_view key) {
+    const bool index = !key.empty() && key.size() < 18 &&
+                       key.find_first_not_of("0123456789") == std::string_view::npos;
+    return index ? Value::integer(std::stoll(std::string(key))) : runtime_.text(key);
   }
 
   // name.attribute[key]...
@@ -222,7 +236,7 @@ class BraceFormatter {
     while (!name.empty()) {
       if (name[0] == '.') {
         const size_t end = std::min(name.find_first_of(".[", 1), name.size());
-        const Value key = Value::string(std::string(name.substr(1, end - 1)));
+        QUERN_ASSIGN(const Value key, runtime_.text(name.substr(1, end - 1)));
         QUERN_ASSIGN(value, get_attribute(runtime_, value, key));
         name.remove_prefix(end);
         continue;
@@ -231,11 +245,8 @@ class BraceFormatter {
       if (name[0] != '[' || end == std::string_view::npos) {
         return raise("Missing ']' in format string");
       }
-      const std::string key(name.substr(1, end - 1));
-      const bool index = !key.empty() && key.size() < 18 &&
-                         key.find_first_not_of("0123456789") == std::string::npos;
-      QUERN_ASSIGN(value, get_item(runtime_, value,
-                                   index ? Value::integer(std::stoll(key)) : Value::string(key)));
+      QUERN_ASSIGN(const Value key, subscript(name.substr(1, end - 1)));
+      QUERN_ASSIGN(value, get_item(runtime_, value, key));
       name.remove_prefix(end + 1);
     }
     return value;
@@ -250,8 +261,9 @@ class BraceFormatter {
 }  // namespace
 
 Result<Value> format_braces(Runtime& runtime, const Value& text, const Args& args) {
-  QUERN_ASSIGN(std::string out, BraceFormatter(runtime, args, text.is_markup()).run(text.text()));
-  return runtime.string(std::move(out), text.is_markup());
+  TextBuilder out(runtime);
+  QUERN_TRY(BraceFormatter(runtime, args, text.is_markup()).run(out, text.text()));
+  return out.value(text.is_markup());
 }
 
 }  // namespace quern::jinja

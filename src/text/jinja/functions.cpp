@@ -34,19 +34,22 @@ Result<Dict> collect_entries(const Call& call) {
   }
   Dict entries;
   if (!call.args.positional.empty() && call.args.positional[0].is(Kind::dict)) {
+    QUERN_TRY(call.runtime.reserve(call.args.positional[0].entries().heap_bytes()));
+    QUERN_TRY(call.runtime.spend(call.args.positional[0].entries().size() * cost::kItem));
     entries = call.args.positional[0].entries();
   } else if (!call.args.positional.empty()) {
     QUERN_ASSIGN(const std::vector<Value> pairs, call.runtime.collect(call.args.positional[0]));
     for (const Value& pair : pairs) {
       QUERN_ASSIGN(const std::vector<Value> parts, call.runtime.collect(pair));
-      if (parts.size() != 2 || !hashable(parts[0])) {
+      if (parts.size() != 2) {
         return raise("dictionary update sequence elements must be pairs of a key and a value");
       }
-      entries.set(parts[0], parts[1]);
+      QUERN_TRY(call.runtime.check_hashable(parts[0]));
+      QUERN_TRY(call.runtime.set(entries, parts[0], parts[1]));
     }
   }
   for (const auto& [name, value] : call.args.named) {
-    entries.set(name, value);
+    QUERN_TRY(call.runtime.set(entries, Value::string(name), value));
   }
   return entries;
 }
@@ -59,7 +62,7 @@ Result<Value> make_dict(const Call& call) {
 Result<Value> make_namespace(const Call& call) {
   auto space = std::make_shared<NamespaceObject>();
   QUERN_ASSIGN(space->attributes, collect_entries(call));
-  QUERN_TRY(call.runtime.charge(*space, space->attributes.size() * sizeof(Dict::Entry)));
+  QUERN_TRY(call.runtime.charge(*space, space->attributes.heap_bytes()));
   QUERN_TRY(call.runtime.keep(space));
   return Value::object(Kind::name_space, std::move(space));
 }
@@ -72,6 +75,7 @@ Result<Value> make_cycler(const Call& call) {
   auto cycler = std::make_shared<CyclerObject>();
   cycler->items = items.items();
   cycler->depth = items.depth();
+  QUERN_TRY(call.runtime.charge(*cycler, cycler->items.capacity() * sizeof(Value)));
   return Value::object(Kind::cycler, std::move(cycler));
 }
 
@@ -81,15 +85,23 @@ Result<Value> make_joiner(const Call& call) {
   joiner->separator = p.given(0) ? p[0] : Value::string(", ");
   joiner->depth = joiner->separator.depth() + 1;
   QUERN_TRY(call.runtime.check_depth(joiner->depth));
+  call.runtime.adopt(*joiner, 0);
   return Value::object(Kind::joiner, std::move(joiner));
 }
+
+constexpr size_t kMaxMessageBytes = 10'000;  // of an error, which goes to a log or a terminal
 
 Result<Value> raise_exception(const Call& call) {
   QUERN_ASSIGN(
       const Params p,
       Params::bind(call, {.function = "raise_exception", .names = {"message"}, .n_required = 1}));
-  QUERN_ASSIGN(std::string message, to_text(call.runtime, p[0]));
-  return raise(std::move(message));
+  QUERN_ASSIGN(const Value message, to_text(call.runtime, p[0]));
+  std::string_view text = message.text();
+  if (text.size() <= kMaxMessageBytes) {
+    return raise(std::string(text));
+  }
+  text = text.substr(0, kMaxMessageBytes);
+  return raise(std::string(text) + "...");
 }
 
 Result<Value> strftime_now(const Call& call) {
@@ -97,6 +109,13 @@ Result<Value> strftime_now(const Call& call) {
       const Params p,
       Params::bind(call, {.function = "strftime_now", .names = {"format"}, .n_required = 1}));
   QUERN_ASSIGN(const std::string_view format, p.text(0));
+  constexpr size_t kMaxFormatBytes = 10'000;
+  if (format.size() > kMaxFormatBytes) {
+    return raise("the format of strftime_now is too long",
+                 "at most " + std::to_string(kMaxFormatBytes) + " bytes");
+  }
+  // The slowest directives cost a few hundred.
+  QUERN_TRY(call.runtime.spend(format.size() * 500));
   return call.runtime.string(format_time(format, call.runtime.now()));
 }
 

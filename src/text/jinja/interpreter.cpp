@@ -14,16 +14,18 @@ Interpreter::Interpreter(const Ast& ast, Runtime& runtime, const Dict& context)
 std::shared_ptr<Scope> Interpreter::push_scope(const Block* block, std::shared_ptr<Scope> parent) {
   auto scope = std::make_shared<Scope>();
   scope->parent = std::move(parent);
-  if (block != nullptr) {
-    for (const NameId name : block->hidden) {
-      scope->variables.emplace_back(name, Value());
-    }
+  const size_t n_hidden = block != nullptr ? block->hidden.size() : 0;
+  scope->variables.reserve(n_hidden);
+  for (size_t i = 0; i < n_hidden; ++i) {
+    scope->variables.emplace_back(block->hidden[i], Value());
   }
+  runtime_.adopt(*scope, n_hidden * sizeof(Scope::Variable));
+  runtime_.spend_later(cost::kScope + n_hidden * cost::kItem);
   return std::exchange(scope_, std::move(scope));
 }
 
 Result<std::string> Interpreter::render() {
-  std::string out;
+  TextBuilder out(runtime_);
   out_ = &out;
   push_scope(&ast_.root, nullptr);
   auto flow = run(ast_.root.statements);
@@ -31,7 +33,7 @@ Result<std::string> Interpreter::render() {
   if (!flow) {
     return std::unexpected(std::move(flow).error());
   }
-  return out;
+  return out.take();
 }
 
 Status Interpreter::write(std::string_view text) {
@@ -39,8 +41,7 @@ Status Interpreter::write(std::string_view text) {
     return raise("the template writes too much text",
                  "at most " + std::to_string(runtime_.limits().output_bytes) + " bytes");
   }
-  *out_ += text;
-  return runtime_.step(text.size() / 64);
+  return out_->append(text);
 }
 
 Result<Interpreter::Flow> Interpreter::run(const Statements& statements) {
@@ -135,51 +136,50 @@ Result<Interpreter::Flow> Interpreter::run_branches(const Stmt& stmt) {
 
 Status Interpreter::run_print(const Stmt& stmt) {
   QUERN_ASSIGN(const Value value, eval(*stmt.expr));
-  if (value.is(Kind::string)) {
-    return write(value.text());
-  }
-  QUERN_ASSIGN(const std::string text, to_text(runtime_, value));
-  return write(text);
+  QUERN_ASSIGN(const Value text, to_text(runtime_, value));
+  return write(text.text());
 }
 
-Result<std::string> Interpreter::capture(const Block& block, Flow* flow) {
-  std::string text;
-  std::string* outer = std::exchange(out_, &text);
+Result<Value> Interpreter::capture(const Block& block, Flow* flow) {
+  TextBuilder text(runtime_);
+  TextBuilder* outer = std::exchange(out_, &text);
   auto ended = run_block(block);
   out_ = outer;
   QUERN_ASSIGN(*flow, std::move(ended));
-  return text;
+  return text.value();
 }
 
-Result<Value> Interpreter::captured_through_filters(const Stmt& stmt, std::string text) {
-  QUERN_ASSIGN(const Value value, runtime_.string(std::move(text)));
-  return stmt.expr == nullptr ? value : eval_filter_chain(*stmt.expr, value);
+Result<Value> Interpreter::captured_through_filters(const Stmt& stmt, const Value& text) {
+  return stmt.expr == nullptr ? text : eval_filter_chain(*stmt.expr, text);
 }
 
 Result<Interpreter::Flow> Interpreter::run_filter(const Stmt& stmt) {
   Flow flow = Flow::normal;
-  QUERN_ASSIGN(std::string text, capture(stmt.body, &flow));
+  QUERN_ASSIGN(const Value text, capture(stmt.body, &flow));
   if (flow != Flow::normal) {
     return flow;
   }
-  QUERN_ASSIGN(const Value value, captured_through_filters(stmt, std::move(text)));
-  QUERN_ASSIGN(const std::string result, to_text(runtime_, value));
-  return normally<Flow>(write(result));
+  QUERN_ASSIGN(const Value value, captured_through_filters(stmt, text));
+  QUERN_ASSIGN(const Value result, to_text(runtime_, value));
+  return normally<Flow>(write(result.text()));
 }
 
 Result<Interpreter::Flow> Interpreter::run_assign_block(const Stmt& stmt) {
   Flow flow = Flow::normal;
-  QUERN_ASSIGN(std::string text, capture(stmt.body, &flow));
+  QUERN_ASSIGN(const Value text, capture(stmt.body, &flow));
   if (flow != Flow::normal) {
     return flow;
   }
-  QUERN_ASSIGN(const Value value, captured_through_filters(stmt, std::move(text)));
+  QUERN_ASSIGN(const Value value, captured_through_filters(stmt, text));
   QUERN_TRY(check_namespaces(stmt.target));
   return normally<Flow>(assign(stmt.target, value));
 }
 
 Result<Interpreter::Flow> Interpreter::run_with(const Stmt& stmt) {
   std::vector<Value> values;
+  MemoryHold hold(runtime_);
+  QUERN_TRY(hold.set(stmt.assignments.size() * sizeof(Value)));
+  values.reserve(stmt.assignments.size());
   for (const auto& [target, expr] : stmt.assignments) {
     QUERN_ASSIGN(Value value, eval(*expr));
     values.push_back(std::move(value));
@@ -213,7 +213,7 @@ Status Interpreter::check_namespaces(const Target& target) {
 
 Status Interpreter::assign(const Target& target, const Value& value) {
   if (target.kind == Target::Kind::name) {
-    scope_->set(target.name, value);
+    set_variable(target.name, value);
     return {};
   }
   if (target.kind == Target::Kind::tuple) {
@@ -223,7 +223,9 @@ Status Interpreter::assign(const Target& target, const Value& value) {
   if (!space.is(Kind::name_space)) {
     return raise("cannot assign attribute on non-namespace object", "namespace(...)");
   }
-  space.as<NamespaceObject>().attributes.set(target.attribute, value);
+  auto& object = space.as<NamespaceObject>();
+  QUERN_TRY(runtime_.set(object.attributes, Value::string(target.attribute), value));
+  runtime_.adopt(object, object.attributes.heap_bytes());
   return {};
 }
 
@@ -249,7 +251,6 @@ Status Interpreter::assign_parts(const Target& target, const Value& value) {
 Result<Value> Interpreter::make_macro(const Macro& macro) {
   if (!scope_->kept) {
     scope_->kept = true;
-    QUERN_TRY(runtime_.charge(*scope_, 0));
     QUERN_TRY(runtime_.keep(scope_));
   }
   auto object = std::make_shared<MacroObject>();
@@ -261,25 +262,36 @@ Result<Value> Interpreter::make_macro(const Macro& macro) {
 
 Status Interpreter::define_macro(const Macro& macro) {
   QUERN_ASSIGN(Value value, make_macro(macro));
-  scope_->set(macro.id, std::move(value));
+  set_variable(macro.id, std::move(value));
   return {};
 }
 
 Status Interpreter::run_call(const Stmt& stmt) {
   QUERN_ASSIGN(const Value caller, make_macro(stmt.macro));
   QUERN_ASSIGN(const Value value, eval_call(*stmt.expr, &caller));
-  QUERN_ASSIGN(const std::string text, to_text(runtime_, value));
-  return write(text);
+  QUERN_ASSIGN(const Value text, to_text(runtime_, value));
+  return write(text.text());
+}
+
+void Interpreter::set_variable(NameId name, Value value) {
+  runtime_.spend_later(scope_->variables.size() * cost::kLook);
+  if (Value* old = scope_->find(name)) {
+    *old = std::move(value);
+    return;
+  }
+  const size_t capacity = scope_->variables.capacity();
+  scope_->variables.emplace_back(name, std::move(value));
+  if (scope_->variables.capacity() != capacity) {
+    runtime_.adopt(*scope_, scope_->variables.capacity() * sizeof(Scope::Variable));
+  }
 }
 
 Value Interpreter::lookup(NameId name) {
-  for (const Scope* scope = scope_.get(); scope != nullptr; scope = scope->parent.get()) {
-    for (const auto& [id, value] : scope->variables) {
-      if (id != name) {
-        continue;
-      }
-      const bool hidden = value.is(Kind::undefined) && value.heap() == nullptr;
-      return hidden ? runtime_.undefined_name(ast_.names[static_cast<size_t>(name)]) : value;
+  for (Scope* scope = scope_.get(); scope != nullptr; scope = scope->parent.get()) {
+    runtime_.spend_later((1 + scope->variables.size()) * cost::kLook);
+    if (const Value* value = scope->find(name)) {
+      const bool hidden = value->is(Kind::undefined) && value->heap() == nullptr;
+      return hidden ? runtime_.undefined_name(ast_.names[static_cast<size_t>(name)]) : *value;
     }
   }
   const std::string& text = ast_.names[static_cast<size_t>(name)];
@@ -290,6 +302,7 @@ Value Interpreter::lookup(NameId name) {
     auto object = std::make_shared<FunctionObject>();
     object->name = function->name;
     object->function = function->function;
+    runtime_.adopt(*object, 0);
     return Value::object(Kind::function, std::move(object));
   }
   return runtime_.undefined_name(text);
@@ -318,9 +331,9 @@ Result<Value> Interpreter::call(const Value& callee, const Args& args) {
 
 Result<Value> Interpreter::call_macro(const MacroObject& object, const Args& args) {
   const Macro& macro = *object.macro;
-  std::string text;
+  TextBuilder text(runtime_);
   auto outer_scope = push_scope(&macro.body, object.scope);
-  std::string* outer_out = std::exchange(out_, &text);
+  TextBuilder* outer_out = std::exchange(out_, &text);
   Status bound = bind_parameters(macro, args);
   if (bound) {
     auto flow = run(macro.body.statements);
@@ -329,7 +342,7 @@ Result<Value> Interpreter::call_macro(const MacroObject& object, const Args& arg
   out_ = outer_out;
   scope_ = std::move(outer_scope);
   QUERN_TRY(std::move(bound));
-  return runtime_.string(std::move(text));
+  return text.value();
 }
 
 }  // namespace quern::jinja

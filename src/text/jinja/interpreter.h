@@ -10,6 +10,7 @@
 #include "text/jinja/native.h"
 #include "text/jinja/operators.h"
 #include "text/jinja/runtime.h"
+#include "text/jinja/text_builder.h"
 
 namespace quern::jinja {
 
@@ -34,8 +35,8 @@ class Interpreter {
   Result<Flow> run_assign_block(const Stmt& stmt);
   Result<Flow> run_with(const Stmt& stmt);
   // The text that a block writes; *flow says how it ended.
-  Result<std::string> capture(const Block& block, Flow* flow);
-  Result<Value> captured_through_filters(const Stmt& stmt, std::string text);
+  Result<Value> capture(const Block& block, Flow* flow);
+  Result<Value> captured_through_filters(const Stmt& stmt, const Value& text);
   Status run_print(const Stmt& stmt);
   Status write(std::string_view text);
   Status run_assign(const Stmt& stmt);
@@ -79,7 +80,7 @@ class Interpreter {
   Result<Value> eval_compare(const Expr& expr);
   Result<Value> eval_logic(const Expr& expr);
   Result<Value> eval_conditional(const Expr& expr);
-  Result<Args> eval_arguments(const Arguments& arguments);
+  Result<Args> eval_arguments(const Arguments& arguments, MemoryHold& hold);
   Status append_star(Args& args, const Value& value);
   Status append_star_star(Args& args, const Value& value);
 
@@ -90,13 +91,15 @@ class Interpreter {
   Status bind_special(const Macro& macro, const Args& args);
 
   Value lookup(NameId name);
+  // Pays for the variables of a scope that are looked through; the next step notices too much.
+  void set_variable(NameId name, Value value);
   std::shared_ptr<Scope> push_scope(const Block* block, std::shared_ptr<Scope> parent);
 
   const Ast& ast_;
   Runtime& runtime_;
   const Dict& context_;
   std::shared_ptr<Scope> scope_;
-  std::string* out_ = nullptr;
+  TextBuilder* out_ = nullptr;
   uint32_t depth_ = 0;
 };
 

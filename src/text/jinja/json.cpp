@@ -13,14 +13,13 @@ namespace quern::jinja {
 
 namespace {
 
-void append_utf16_escape(std::string& out, char32_t c) {
+std::string utf16_escape(char32_t c) {
   const auto code = static_cast<uint32_t>(c);
   if (code < 0x10000) {
-    out += fmt::format("\\u{:04x}", code);
-    return;
+    return fmt::format("\\u{:04x}", code);
   }
   const uint32_t rest = code - 0x10000;
-  out += fmt::format("\\u{:04x}\\u{:04x}", 0xD800 + (rest >> 10), 0xDC00 + (rest & 0x3FF));
+  return fmt::format("\\u{:04x}\\u{:04x}", 0xD800 + (rest >> 10), 0xDC00 + (rest & 0x3FF));
 }
 
 // The letter of JSON's two-character escapes, or 0.
@@ -44,21 +43,31 @@ char json_escape(char c) {
   }
 }
 
-void append_json_string(std::string& out, std::string_view text, bool ascii_only) {
-  out += '"';
+// How JSON writes the character at `at`; empty when as it is.
+std::string escape_at(std::string_view text, size_t at, bool ascii_only) {
+  if (const char letter = json_escape(text[at]); letter != 0) {
+    return {'\\', letter};
+  }
+  const auto byte = static_cast<unsigned char>(text[at]);
+  const bool escapes = byte < 0x20 || (ascii_only && byte >= 0x80 && char_bytes(text, at) > 1);
+  return escapes ? utf16_escape(char_at(text, at)) : std::string();
+}
+
+Status append_json_string(TextBuilder& out, std::string_view text, bool ascii_only) {
+  QUERN_TRY(out.runtime().spend(cost::convert(text.size())));
+  QUERN_TRY(out.append("\""));
+  size_t written = 0;
   for (size_t at = 0; at < text.size();) {
     const size_t length = char_bytes(text, at);
-    if (const char letter = json_escape(text[at]); letter != 0) {
-      out += '\\';
-      out += letter;
-    } else if (static_cast<unsigned char>(text[at]) < 0x20 || (ascii_only && length > 1)) {
-      append_utf16_escape(out, char_at(text, at));
-    } else {
-      out += text.substr(at, length);
+    if (const std::string escape = escape_at(text, at, ascii_only); !escape.empty()) {
+      QUERN_TRY(out.append(text.substr(written, at - written)));
+      QUERN_TRY(out.append(escape));
+      written = at + length;
     }
     at += length;
   }
-  out += '"';
+  QUERN_TRY(out.append(text.substr(written)));
+  return out.append("\"");
 }
 
 std::string json_real(double value) {
@@ -73,28 +82,23 @@ std::string json_real(double value) {
 
 class JsonWriter {
  public:
-  JsonWriter(Runtime& runtime, const JsonOptions& options) : runtime_(runtime), options_(options) {}
+  JsonWriter(Runtime& runtime, const JsonOptions& options) : out_(runtime), options_(options) {}
 
   Status write(const Value& value) {
-    QUERN_TRY(runtime_.step());
-    QUERN_TRY(runtime_.reserve(out_.size()));
+    QUERN_TRY(runtime().step());
     switch (value.kind()) {
       case Kind::none:
-        out_ += "null";
-        return {};
+        return out_.append("null");
       case Kind::boolean:
-        out_ += value.as_bool() ? "true" : "false";
-        return {};
+        return out_.append(value.as_bool() ? "true" : "false");
       case Kind::integer:
-        out_ += std::to_string(value.as_integer());
-        return {};
+        return out_.append(std::to_string(value.as_integer()));
+      case Kind::big_integer:
+        return out_.append(value.text());
       case Kind::real:
-        out_ += json_real(value.as_real());
-        return {};
+        return out_.append(json_real(value.as_real()));
       case Kind::string:
-        QUERN_TRY(runtime_.step(value.weight()));
-        append_json_string(out_, value.text(), options_.ensure_ascii);
-        return {};
+        return append_json_string(out_, value.text(), options_.ensure_ascii);
       case Kind::list:
       case Kind::tuple:
         return write_list(value.items());
@@ -106,73 +110,63 @@ class JsonWriter {
     }
   }
 
-  std::string take() { return std::move(out_); }
+  Result<Value> take() { return out_.value(); }
 
  private:
-  void break_line() {
-    if (options_.indent) {
-      out_ += '\n';
-      for (int i = 0; i < level_; ++i) {
-        out_ += *options_.indent;
-      }
+  Runtime& runtime() const { return out_.runtime(); }
+
+  Status break_line() {
+    if (!options_.indent) {
+      return {};
     }
+    QUERN_TRY(out_.append("\n"));
+    return out_.fill(*options_.indent, level_);
   }
 
   // Between two items.
-  void separate() {
-    out_ += options_.item_separator;
-    break_line();
+  Status separate() {
+    QUERN_TRY(out_.append(options_.item_separator));
+    return break_line();
   }
 
-  Status open(char bracket) {
-    out_ += bracket;
+  Status open(std::string_view bracket) {
+    QUERN_TRY(out_.append(bracket));
     ++level_;
-    if (options_.indent) {
-      QUERN_TRY(runtime_.reserve(options_.indent->size() * static_cast<size_t>(level_)));
-    }
-    break_line();
-    return {};
+    return break_line();
   }
 
-  void close(char bracket) {
+  Status close(std::string_view bracket) {
     --level_;
-    break_line();
-    out_ += bracket;
+    QUERN_TRY(break_line());
+    return out_.append(bracket);
   }
 
   Status write_list(const std::vector<Value>& items) {
     if (items.empty()) {
-      out_ += "[]";
-      return {};
+      return out_.append("[]");
     }
-    QUERN_TRY(open('['));
+    QUERN_TRY(open("["));
     for (size_t i = 0; i < items.size(); ++i) {
       if (i > 0) {
-        separate();
+        QUERN_TRY(separate());
       }
       QUERN_TRY(write(items[i]));
     }
-    close(']');
-    return {};
+    return close("]");
   }
 
   Status write_key(const Value& key) {
     switch (key.kind()) {
       case Kind::string:
-        append_json_string(out_, key.text(), options_.ensure_ascii);
-        return {};
+        return append_json_string(out_, key.text(), options_.ensure_ascii);
       case Kind::none:
-        out_ += "\"null\"";
-        return {};
+        return out_.append("\"null\"");
       case Kind::boolean:
-        out_ += key.as_bool() ? "\"true\"" : "\"false\"";
-        return {};
+        return out_.append(key.as_bool() ? "\"true\"" : "\"false\"");
       case Kind::integer:
-        out_ += '"' + std::to_string(key.as_integer()) + '"';
-        return {};
+        return out_.append('"' + std::to_string(key.as_integer()) + '"');
       case Kind::real:
-        out_ += '"' + json_real(key.as_real()) + '"';
-        return {};
+        return out_.append('"' + json_real(key.as_real()) + '"');
       default:
         return raise("keys must be str, int, float, bool or None, not " +
                      std::string(type_name(key)));
@@ -180,14 +174,17 @@ class JsonWriter {
   }
 
   Result<std::vector<const Dict::Entry*>> ordered(const Dict& dict) {
+    QUERN_TRY(runtime().reserve_items(dict.size()));
+    QUERN_TRY(runtime().spend(dict.size() * cost::kItem));
     std::vector<const Dict::Entry*> entries;
+    entries.reserve(dict.size());
     for (const Dict::Entry& entry : dict) {
       entries.push_back(&entry);
     }
     if (options_.sort_keys) {
       Status status;
       merge_sort(entries, [&](const Dict::Entry* a, const Dict::Entry* b) {
-        return ordered_before(runtime_, {a->key, b->key}, status);
+        return ordered_before(runtime(), {a->key, b->key}, status);
       });
       QUERN_TRY(std::move(status));
     }
@@ -196,32 +193,31 @@ class JsonWriter {
 
   Status write_dict(const Dict& dict) {
     if (dict.size() == 0) {
-      out_ += "{}";
-      return {};
+      return out_.append("{}");
     }
+    MemoryHold hold(runtime());
+    QUERN_TRY(hold.set(dict.size() * sizeof(const Dict::Entry*)));
     QUERN_ASSIGN(const auto entries, ordered(dict));
-    QUERN_TRY(open('{'));
+    QUERN_TRY(open("{"));
     for (size_t i = 0; i < entries.size(); ++i) {
       if (i > 0) {
-        separate();
+        QUERN_TRY(separate());
       }
       QUERN_TRY(write_key(entries[i]->key));
-      out_ += options_.key_separator;
+      QUERN_TRY(out_.append(options_.key_separator));
       QUERN_TRY(write(entries[i]->value));
     }
-    close('}');
-    return {};
+    return close("}");
   }
 
-  Runtime& runtime_;
+  TextBuilder out_;
   const JsonOptions& options_;
-  std::string out_;
-  int level_ = 0;
+  uint64_t level_ = 0;
 };
 
 }  // namespace
 
-Result<std::string> to_json(Runtime& runtime, const Value& value, const JsonOptions& options) {
+Result<Value> to_json(Runtime& runtime, const Value& value, const JsonOptions& options) {
   JsonWriter writer(runtime, options);
   QUERN_TRY(writer.write(value));
   return writer.take();

@@ -14,18 +14,20 @@
 namespace quern::jinja {
 
 struct Scope : Object {
+  using Variable = std::pair<NameId, Value>;
+
   std::shared_ptr<Scope> parent;
-  std::vector<std::pair<NameId, Value>> variables;
+  std::vector<Variable> variables;
   bool kept = false;  // known to the Runtime, which breaks its cycles
 
-  void set(NameId name, Value value) {
-    for (auto& [id, old] : variables) {
+  // Null when it has none of that name.
+  Value* find(NameId name) {
+    for (auto& [id, value] : variables) {
       if (id == name) {
-        old = std::move(value);
-        return;
+        return &value;
       }
     }
-    variables.emplace_back(name, std::move(value));
+    return nullptr;
   }
   void clear() override { variables.clear(); }
 };

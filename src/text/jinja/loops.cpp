@@ -1,7 +1,9 @@
 // for blocks and the loop variable.
 #include <algorithm>
+#include <array>
 #include <utility>
 
+#include "text/jinja/builtins.h"
 #include "text/jinja/interpreter.h"
 
 namespace quern::jinja {
@@ -22,7 +24,7 @@ Result<std::shared_ptr<LoopObject>> Interpreter::start_loop(const Stmt& stmt,
     loop->depth = std::max(loop->depth, item.depth() + 1);
   }
   QUERN_TRY(runtime_.check_depth(loop->depth));
-  QUERN_TRY(runtime_.charge(*loop, loop->items.capacity() * sizeof(Value)));
+  QUERN_TRY(runtime_.charge(*loop, sizeof(LoopObject) + loop->items.capacity() * sizeof(Value)));
   return loop;
 }
 
@@ -41,6 +43,7 @@ Result<bool> Interpreter::passes(LoopObject& loop, const Value& item) {
 
 Result<std::optional<Value>> Interpreter::peek(LoopObject& loop) {
   while (!loop.after && loop.next < loop.items.size()) {
+    QUERN_TRY(runtime_.step());
     Value item = loop.items[loop.next++];
     QUERN_ASSIGN(const bool passed, passes(loop, item));
     if (passed) {
@@ -65,7 +68,7 @@ Result<bool> Interpreter::advance(LoopObject& loop) {
 Status Interpreter::enter_iteration(const std::shared_ptr<LoopObject>& loop) {
   push_scope(&loop->stmt->body, loop->outer);
   if (loop->stmt->uses_loop) {
-    scope_->set(ast_.loop, Value::object(Kind::loop, loop));
+    set_variable(ast_.loop, Value::object(Kind::loop, loop));
   }
   return assign(loop->stmt->target, loop->current);
 }
@@ -108,6 +111,9 @@ Result<int64_t> Interpreter::loop_length(LoopObject& loop) {
   if (loop.stmt->test != nullptr) {
     // Filters all that is left now, as Jinja does.
     std::vector<Value> rest;
+    MemoryHold hold(runtime_);
+    QUERN_TRY(hold.set((loop.items.size() - loop.next + 1) * sizeof(Value)));
+    rest.reserve(loop.items.size() - loop.next + 1);
     QUERN_TRY(peek(loop));
     while (std::optional<Value> item = std::exchange(loop.after, std::nullopt)) {
       rest.push_back(std::move(*item));
@@ -157,17 +163,25 @@ Result<Value> loop_changed(const Call& call) {
   for (const Value& value : values) {
     weight = saturating_add(weight, value.weight());
   }
-  QUERN_TRY(call.runtime.step(weight));
+  QUERN_TRY(call.runtime.spend(cost::weigh(weight)));
   const bool same = loop.last_changed && loop.last_changed->size() == values.size() &&
                     std::equal(values.begin(), values.end(), loop.last_changed->begin(), equals);
   if (!same) {
+    const size_t n_items = loop.items.capacity() + values.size();
+    QUERN_TRY(call.runtime.reserve(values.size() * sizeof(Value)));
     loop.last_changed = values;
+    call.runtime.adopt(loop, sizeof(LoopObject) + n_items * sizeof(Value));
   }
   return Value::boolean(!same);
 }
 
-NativeFn find_loop_method(std::string_view name) {
-  return name == "cycle" ? loop_cycle : name == "changed" ? loop_changed : nullptr;
+constexpr std::array<Builtin, 2> kLoopMethods = {
+    {{"cycle", loop_cycle}, {"changed", loop_changed}}};
+
+const Builtin* find_loop_method(std::string_view name) {
+  const auto* it = std::find_if(kLoopMethods.begin(), kLoopMethods.end(),
+                                [&](const Builtin& method) { return method.name == name; });
+  return it == kLoopMethods.end() ? nullptr : it;
 }
 
 // index, index0, depth and depth0
@@ -181,12 +195,13 @@ std::optional<int64_t> loop_place(const LoopObject& loop, std::string_view name)
   return std::nullopt;
 }
 
-Value loop_method(const Value& self, std::string_view name, NativeFn function) {
+Value loop_method(Runtime& runtime, const Value& self, const Builtin& method) {
   auto object = std::make_shared<FunctionObject>();
-  object->name = name == "cycle" ? "cycle" : "changed";  // outlives the template's text
-  object->function = function;
+  object->name = method.name;
+  object->function = method.function;
   object->self = self;
   object->depth = self.depth() + 1;
+  runtime.adopt(*object, 0);
   return Value::object(Kind::function, std::move(object));
 }
 
@@ -209,8 +224,8 @@ Result<std::optional<Value>> Interpreter::loop_attribute(const Value& value,
     const int64_t passed = name == "length" ? 0 : loop.index0 + (name == "revindex" ? 0 : 1);
     return std::optional(Value::integer(n - passed));
   }
-  if (const NativeFn method = find_loop_method(name)) {
-    return std::optional(loop_method(value, name, method));
+  if (const Builtin* method = find_loop_method(name)) {
+    return std::optional(loop_method(runtime_, value, *method));
   }
   return std::optional<Value>();
 }
@@ -224,11 +239,11 @@ Result<Value> Interpreter::recurse(LoopObject& loop, const Args& args) {
   }
   const std::shared_ptr<Scope> caller_scope = std::exchange(scope_, loop.outer);
   auto inner = start_loop(*loop.stmt, args.positional[0]);
-  std::string text;
+  TextBuilder text(runtime_);
   Status status;
   if (inner) {
     (*inner)->depth0 = loop.depth0 + 1;
-    std::string* outer_out = std::exchange(out_, &text);
+    TextBuilder* outer_out = std::exchange(out_, &text);
     status = run_loop_items(*inner);
     out_ = outer_out;
   } else {
@@ -236,7 +251,7 @@ Result<Value> Interpreter::recurse(LoopObject& loop, const Args& args) {
   }
   scope_ = caller_scope;
   QUERN_TRY(std::move(status));
-  return runtime_.string(std::move(text));
+  return text.value();
 }
 
 }  // namespace quern::jinja

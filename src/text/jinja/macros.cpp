@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "text/jinja/interpreter.h"
+#include "text/jinja/print.h"
 
 namespace quern::jinja {
 
@@ -25,6 +26,8 @@ bool is_parameter(const Macro& macro, std::string_view name, size_t from) {
 }  // namespace
 
 Status Interpreter::bind_parameters(const Macro& macro, const Args& args) {
+  // Each name is compared with each.
+  QUERN_TRY(runtime_.spend((macro.parameters.size() + 1) * (args.named.size() + 1) * cost::kItem));
   QUERN_TRY(bind_special(macro, args));
   const size_t n_parameters = macro.parameters.size();
   const size_t first_default = n_parameters - macro.defaults.size();
@@ -32,7 +35,7 @@ Status Interpreter::bind_parameters(const Macro& macro, const Args& args) {
   for (size_t i = 0; i < n_parameters; ++i) {
     const Value* given = i < args.positional.size() ? &args.positional[i]
                                                     : find_named(args, macro.parameter_names[i]);
-    scope_->set(macro.parameters[i], given != nullptr ? *given : Value());
+    set_variable(macro.parameters[i], given != nullptr ? *given : Value());
   }
   for (size_t i = args.positional.size(); i < n_parameters; ++i) {
     const std::string& name = macro.parameter_names[i];
@@ -40,12 +43,12 @@ Status Interpreter::bind_parameters(const Macro& macro, const Args& args) {
       continue;
     }
     if (i < first_default) {
-      scope_->set(macro.parameters[i],
-                  runtime_.undefined("parameter '" + name + "' was not provided"));
+      set_variable(macro.parameters[i],
+                   runtime_.undefined("parameter '" + name + "' was not provided"));
       continue;
     }
     QUERN_ASSIGN(Value value, eval(*macro.defaults[i - first_default]));
-    scope_->set(macro.parameters[i], std::move(value));
+    set_variable(macro.parameters[i], std::move(value));
   }
   return {};
 }
@@ -58,31 +61,30 @@ Status Interpreter::bind_special(const Macro& macro, const Args& args) {
   for (const auto& [name, value] : args.named) {
     const bool to_caller = name == "caller" && macro.uses_caller && !own_caller;
     if (to_caller) {
-      scope_->set(ast_.caller, value);
+      set_variable(ast_.caller, value);
     } else if (!is_parameter(macro, name, n_positional)) {
-      extra.set(name, value);
+      QUERN_TRY(runtime_.set(extra, Value::string(name), value));
     }
   }
   if (macro.uses_caller && !own_caller && find_named(args, "caller") == nullptr) {
-    scope_->set(ast_.caller, runtime_.undefined("No caller defined"));
+    set_variable(ast_.caller, runtime_.undefined("No caller defined"));
   }
   const std::string label = macro.name.empty() ? "macro None" : "macro '" + macro.name + "'";
   if (macro.uses_kwargs) {
     QUERN_ASSIGN(Value kwargs, runtime_.dict(std::move(extra)));
-    scope_->set(ast_.kwargs, std::move(kwargs));
+    set_variable(ast_.kwargs, std::move(kwargs));
   } else if (extra.size() > 0) {
-    const std::string name(extra.begin()->key.text());
     return raise(extra.find("caller") != nullptr
                      ? label +
                            " was invoked with two values for the special caller argument. "
                            "This is most likely a bug."
-                     : label + " takes no keyword argument '" + name + "'");
+                     : label + " takes no keyword argument " + short_repr(extra.begin()->key));
   }
   if (macro.uses_varargs) {
     QUERN_ASSIGN(Value varargs, runtime_.tuple({args.positional.begin() +
                                                     static_cast<std::ptrdiff_t>(n_positional),
                                                 args.positional.end()}));
-    scope_->set(ast_.varargs, std::move(varargs));
+    set_variable(ast_.varargs, std::move(varargs));
   } else if (args.positional.size() > macro.parameters.size()) {
     return raise(label + " takes not more than " + std::to_string(macro.parameters.size()) +
                  " argument(s)");

@@ -12,6 +12,7 @@ namespace quern::jinja {
 template <typename T, typename Less>
 void merge_sort(std::vector<T>& items, Less less) {
   std::vector<T> merged;
+  merged.reserve(items.size());
   for (size_t width = 1; width < items.size(); width *= 2) {
     merged.clear();
     for (size_t begin = 0; begin < items.size(); begin += 2 * width) {

@@ -18,7 +18,7 @@ Result<Value> count(const Call& call) {
   QUERN_ASSIGN(const std::vector<Value> items, call.runtime.collect(call.self));
   int64_t n = 0;
   for (const Value& item : items) {
-    QUERN_TRY(call.runtime.step(std::min(item.weight(), p[0].weight())));
+    QUERN_TRY(call.runtime.spend(cost::weigh(std::min(item.weight(), p[0].weight()))));
     n += equals(item, p[0]) ? 1 : 0;
   }
   return Value::integer(n);
@@ -36,7 +36,7 @@ Result<Value> index(const Call& call) {
   stop = std::min(stop < 0 ? stop + n : stop, n);
   for (int64_t i = start; i < stop; ++i) {
     const Value& item = items[static_cast<size_t>(i)];
-    QUERN_TRY(call.runtime.step(std::min(item.weight(), p[0].weight())));
+    QUERN_TRY(call.runtime.spend(cost::weigh(std::min(item.weight(), p[0].weight()))));
     if (equals(item, p[0])) {
       return Value::integer(i);
     }
@@ -52,10 +52,8 @@ Result<Value> dict_get(const Call& call) {
   QUERN_ASSIGN(
       const Params p,
       Params::bind(call, {.function = "get", .names = {"key", "default"}, .n_required = 1}));
-  if (!hashable(p[0])) {
-    return raise("unhashable type: '" + std::string(type_name(p[0])) + "'");
-  }
-  const Value* value = call.self.entries().find(p[0]);
+  QUERN_TRY(call.runtime.check_hashable(p[0]));
+  QUERN_ASSIGN(const Value* value, call.runtime.find(call.self.entries(), p[0]));
   if (value != nullptr) {
     return *value;
   }
@@ -63,7 +61,9 @@ Result<Value> dict_get(const Call& call) {
 }
 
 Result<Value> dict_keys(const Call& call) {
+  QUERN_TRY(call.runtime.reserve_items(call.self.entries().size()));
   std::vector<Value> keys;
+  keys.reserve(call.self.entries().size());
   for (const Dict::Entry& entry : call.self.entries()) {
     keys.push_back(entry.key);
   }
@@ -71,7 +71,9 @@ Result<Value> dict_keys(const Call& call) {
 }
 
 Result<Value> dict_values(const Call& call) {
+  QUERN_TRY(call.runtime.reserve_items(call.self.entries().size()));
   std::vector<Value> values;
+  values.reserve(call.self.entries().size());
   for (const Dict::Entry& entry : call.self.entries()) {
     values.push_back(entry.value);
   }
@@ -79,7 +81,9 @@ Result<Value> dict_values(const Call& call) {
 }
 
 Result<Value> dict_items(const Call& call) {
+  QUERN_TRY(call.runtime.reserve_items(call.self.entries().size()));
   std::vector<Value> items;
+  items.reserve(call.self.entries().size());
   for (const Dict::Entry& entry : call.self.entries()) {
     QUERN_ASSIGN(Value pair, call.runtime.tuple({entry.key, entry.value}));
     items.push_back(std::move(pair));

@@ -1,7 +1,7 @@
 // str.isdigit() and its kin.
 #include <array>
 
-#include "text/jinja/params.h"
+#include "text/jinja/runtime.h"
 #include "text/jinja/tables.h"
 #include "text/jinja/unicode.h"
 
@@ -15,6 +15,7 @@ namespace {
 template <bool (*holds)(char32_t)>
 Result<Value> all(const Call& call) {
   const std::string_view text = call.self.text();
+  QUERN_TRY(call.runtime.spend(cost::convert(text.size())));
   for (size_t at = 0; at < text.size(); at += char_bytes(text, at)) {
     if (!holds(char_at(text, at))) {
       return Value::boolean(false);
@@ -27,6 +28,7 @@ Result<Value> all(const Call& call) {
 template <bool (*wanted)(char32_t)>
 Result<Value> all_cased(const Call& call) {
   const std::string_view text = call.self.text();
+  QUERN_TRY(call.runtime.spend(cost::convert(text.size())));
   bool any = false;
   for (size_t at = 0; at < text.size(); at += char_bytes(text, at)) {
     const char32_t c = char_at(text, at);
@@ -52,6 +54,7 @@ Result<Value> is_printable_text(const Call& call) {
 
 Result<Value> is_identifier(const Call& call) {
   const std::string_view text = call.self.text();
+  QUERN_TRY(call.runtime.spend(cost::convert(text.size())));
   for (size_t at = 0; at < text.size(); at += char_bytes(text, at)) {
     const char32_t c = char_at(text, at);
     if (c != '_' && !is_alpha(c) && (at == 0 || !is_decimal(c))) {
@@ -63,6 +66,7 @@ Result<Value> is_identifier(const Call& call) {
 
 Result<Value> is_title_text(const Call& call) {
   const std::string_view text = call.self.text();
+  QUERN_TRY(call.runtime.spend(cost::convert(text.size())));
   bool inside = false;
   bool any = false;
   for (size_t at = 0; at < text.size(); at += char_bytes(text, at)) {

@@ -17,31 +17,33 @@ namespace methods_text {
 namespace {
 
 // The result keeps the self's markup flag.
-Result<Value> same_kind(const Call& call, std::string text) {
-  return call.runtime.string(std::move(text), call.self.is_markup());
+Result<Value> same_kind(const Call& call, std::string_view text) {
+  return call.runtime.text(text, call.self.is_markup());
 }
 
 template <std::string (*convert)(std::string_view)>
 Result<Value> mapped(const Call& call) {
   QUERN_TRY(Params::bind(call, {.function = "method", .names = {}}));
-  return same_kind(call, convert(call.self.text()));
+  QUERN_TRY(call.runtime.spend(cost::convert(call.self.text().size())));
+  QUERN_TRY(call.runtime.reserve(kCaseGrowth * call.self.text().size()));
+  return call.runtime.string(convert(call.self.text()), call.self.is_markup());
 }
 
 template <Side side>
 Result<Value> stripped(const Call& call) {
   QUERN_ASSIGN(const Params p, Params::bind(call, {.function = "strip", .names = {"chars"}}));
-  if (!p.some(0)) {
-    return same_kind(call, std::string(strip(call.self.text(), side)));
-  }
-  QUERN_ASSIGN(const std::string_view chars, p.text(0));
-  return same_kind(call, std::string(strip(call.self.text(), side, &chars)));
+  QUERN_ASSIGN(const std::string_view chars, p.some(0) ? p.text(0) : Result<std::string_view>(""));
+  QUERN_ASSIGN(const std::string_view text,
+               strip_text(call.runtime, call.self.text(), side, p.some(0) ? &chars : nullptr));
+  return same_kind(call, text);
 }
 
-Result<Value> text_list(const Call& call, const std::vector<std::string_view>& parts) {
+Result<Value> text_list(const Call& call, const Result<Parts>& parts) {
+  QUERN_TRY(parts);
   std::vector<Value> items;
-  items.reserve(parts.size());
-  for (const std::string_view part : parts) {
-    QUERN_ASSIGN(Value item, same_kind(call, std::string(part)));
+  items.reserve(parts->size());
+  for (const std::string_view part : *parts) {
+    QUERN_ASSIGN(Value item, same_kind(call, part));
     items.push_back(std::move(item));
   }
   return call.runtime.list(std::move(items));
@@ -54,22 +56,22 @@ Result<Value> split(const Call& call) {
   QUERN_ASSIGN(const int64_t n_max, p.integer(1, -1));
   const size_t limit = n_max < 0 ? SIZE_MAX : static_cast<size_t>(n_max);
   if (!p.some(0)) {
-    return text_list(call, from_right ? rsplit_space(call.self.text(), limit)
-                                      : split_space(call.self.text(), limit));
+    return text_list(call, from_right ? rsplit_space(call.runtime, call.self.text(), limit)
+                                      : split_space(call.runtime, call.self.text(), limit));
   }
   QUERN_ASSIGN(const std::string_view separator, p.text(0));
   if (separator.empty()) {
     return raise("empty separator");
   }
   const Cut cut = {.separator = separator, .limit = limit};
-  return text_list(
-      call, from_right ? rsplit_text(call.self.text(), cut) : split_text(call.self.text(), cut));
+  return text_list(call, from_right ? rsplit_text(call.runtime, call.self.text(), cut)
+                                    : split_text(call.runtime, call.self.text(), cut));
 }
 
 Result<Value> splitlines(const Call& call) {
   QUERN_ASSIGN(const Params p,
                Params::bind(call, {.function = "splitlines", .names = {"keepends"}}));
-  return text_list(call, split_lines(call.self.text(), p.flag(0)));
+  return text_list(call, split_lines(call.runtime, call.self.text(), p.flag(0)));
 }
 
 // partition and rpartition
@@ -82,14 +84,15 @@ Result<Value> partition(const Call& call) {
     return raise("empty separator");
   }
   const std::string_view text = call.self.text();
-  const size_t at = from_right ? text.rfind(separator) : text.find(separator);
+  QUERN_ASSIGN(const size_t at, from_right ? rfind_text(call.runtime, text, separator)
+                                           : find_text(call.runtime, text, separator));
   std::array<std::string_view, 3> parts = {text, "", ""};
   if (at != std::string_view::npos) {
     parts = {text.substr(0, at), separator, text.substr(at + separator.size())};
   } else if (from_right) {
     parts = {"", "", text};
   }
-  QUERN_ASSIGN(const Value list, text_list(call, {parts.begin(), parts.end()}));
+  QUERN_ASSIGN(const Value list, text_list(call, Parts(parts.begin(), parts.end())));
   return call.runtime.tuple(list.items());
 }
 
@@ -109,8 +112,9 @@ Result<Window> window(const Call& call, const Params& p, size_t at) {
   Window out;
   out.valid = start <= end;
   if (out.valid) {
-    const size_t from = char_offset(call.self.text(), static_cast<size_t>(start));
-    const size_t to = char_offset(call.self.text(), static_cast<size_t>(end));
+    QUERN_ASSIGN(const size_t from,
+                 char_position(call.runtime, call.self, static_cast<size_t>(start)));
+    QUERN_ASSIGN(const size_t to, char_position(call.runtime, call.self, static_cast<size_t>(end)));
     out.text = call.self.text().substr(from, to - from);
     out.first_char = static_cast<size_t>(start);
   }
@@ -123,11 +127,12 @@ Result<std::optional<int64_t>> find_in_window(const Call& call, bool from_right)
       Params::bind(call, {.function = "find", .names = {"sub", "start", "end"}, .n_required = 1}));
   QUERN_ASSIGN(const std::string_view wanted, p.text(0));
   QUERN_ASSIGN(const Window in, window(call, p, 1));
-  QUERN_TRY(call.runtime.step(call.self.weight()));
-  const size_t at = from_right ? in.text.rfind(wanted) : in.text.find(wanted);
+  QUERN_ASSIGN(const size_t at, from_right ? rfind_text(call.runtime, in.text, wanted)
+                                           : find_text(call.runtime, in.text, wanted));
   if (!in.valid || at == std::string_view::npos) {
     return std::optional<int64_t>();
   }
+  QUERN_TRY(call.runtime.spend(cost::walk(at)));
   return std::optional(static_cast<int64_t>(in.first_char + count_chars(in.text.substr(0, at))));
 }
 
@@ -152,15 +157,15 @@ Result<Value> count(const Call& call) {
       Params::bind(call, {.function = "count", .names = {"sub", "start", "end"}, .n_required = 1}));
   QUERN_ASSIGN(const std::string_view wanted, p.text(0));
   QUERN_ASSIGN(const Window in, window(call, p, 1));
-  QUERN_TRY(call.runtime.step(call.self.weight()));
   if (!in.valid) {
     return Value::integer(0);
   }
   if (wanted.empty()) {
+    QUERN_TRY(call.runtime.spend(cost::walk(in.text.size())));
     return Value::integer(static_cast<int64_t>(count_chars(in.text)) + 1);
   }
-  const auto pieces = split_text(in.text, {.separator = wanted, .limit = SIZE_MAX});
-  return Value::integer(static_cast<int64_t>(pieces.size()) - 1);
+  QUERN_ASSIGN(const size_t n, count_text(call.runtime, in.text, wanted));
+  return Value::integer(static_cast<int64_t>(n));
 }
 
 template <bool at_end>
@@ -188,6 +193,7 @@ Result<Value> has_affixes(const Call& call) {
                    " first arg must be str or a tuple of str, not " +
                    std::string(type_name(affix)));
     }
+    QUERN_TRY(call.runtime.spend(cost::kItem + cost::copy(affix.text().size())));
     if (in.valid && has_affix<at_end>(in.text, affix.text())) {
       return Value::boolean(true);
     }
@@ -202,10 +208,11 @@ Result<Value> without_affix(const Call& call) {
       Params::bind(call, {.function = "removeprefix", .names = {"affix"}, .n_required = 1}));
   QUERN_ASSIGN(const std::string_view affix, p.text(0));
   std::string_view text = call.self.text();
+  QUERN_TRY(call.runtime.spend(cost::copy(affix.size())));
   if (has_affix<at_end>(text, affix)) {
     text = at_end ? text.substr(0, text.size() - affix.size()) : text.substr(affix.size());
   }
-  return same_kind(call, std::string(text));
+  return same_kind(call, text);
 }
 
 Result<Value> replace(const Call& call) {
@@ -215,12 +222,14 @@ Result<Value> replace(const Call& call) {
   QUERN_ASSIGN(const std::string_view from, p.text(0));
   QUERN_ASSIGN(const std::string_view to, p.text(1));
   QUERN_ASSIGN(const int64_t n_max, p.integer(2, -1));
-  const std::string escaped = call.self.is_markup() && !p[1].is_markup() ? escape_html(to) : "";
-  const Replacement how = {.from = from,
-                           .to = escaped.empty() ? to : std::string_view(escaped),
-                           .limit = n_max < 0 ? SIZE_MAX : static_cast<size_t>(n_max)};
-  QUERN_ASSIGN(std::string text, replace_text(call.runtime, call.self.text(), how));
-  return same_kind(call, std::move(text));
+  Value escaped = p[1];
+  if (call.self.is_markup() && !p[1].is_markup()) {
+    QUERN_ASSIGN(escaped, escape_html(call.runtime, to));
+  }
+  return replace_text(call.runtime, call.self,
+                      {.from = from,
+                       .to = escaped.text(),
+                       .limit = n_max < 0 ? SIZE_MAX : static_cast<size_t>(n_max)});
 }
 
 Result<Value> join(const Call& call) {
@@ -228,18 +237,18 @@ Result<Value> join(const Call& call) {
                Params::bind(call, {.function = "join", .names = {"iterable"}, .n_required = 1}));
   QUERN_ASSIGN(const std::vector<Value> items, call.runtime.collect(p[0]));
   const bool markup = call.self.is_markup();
-  std::string out;
+  TextBuilder out(call.runtime);
   for (size_t i = 0; i < items.size(); ++i) {
     if (!items[i].is(Kind::string)) {
       return raise("sequence item " + std::to_string(i) + ": expected str instance, " +
                    std::string(type_name(items[i])) + " found");
     }
-    out += i > 0 ? call.self.text() : "";
-    out += markup && !items[i].is_markup() ? escape_html(items[i].text())
-                                           : std::string(items[i].text());
-    QUERN_TRY(call.runtime.reserve(out.size()));
+    QUERN_TRY(call.runtime.spend(cost::kItem));
+    QUERN_TRY(out.append(i > 0 ? call.self.text() : ""));
+    const bool escapes = markup && !items[i].is_markup();
+    QUERN_TRY(escapes ? append_html(out, items[i].text()) : out.append(items[i].text()));
   }
-  return call.runtime.string(std::move(out), markup);
+  return out.value(markup);
 }
 
 // ljust, rjust, center
@@ -251,21 +260,20 @@ Result<Value> padded(const Call& call) {
   FormatSpec spec;
   QUERN_ASSIGN(spec.width, p.integer(0));
   QUERN_ASSIGN(const std::string_view fill, p.text(1, " "));
-  if (count_chars(fill) != 1) {
+  if (fill.size() > 4 || count_chars(fill) != 1) {
     return raise("The fill character must be exactly one character long");
   }
   spec.fill = std::string(fill);
   spec.align = align;
   const auto n = static_cast<int64_t>(call.self.n_chars());
+  TextBuilder out(call.runtime);
   if (align == '^' && spec.width > n && (spec.width - n) % 2 == 1 && spec.width % 2 == 1) {
     // Python's center puts the odd one to the left when the width is odd.
-    QUERN_TRY(call.runtime.reserve(static_cast<uint64_t>(spec.width) * 4));
+    QUERN_TRY(out.append(spec.fill));
     spec.width -= 1;
-    QUERN_ASSIGN(const std::string text, format_text(call.runtime, call.self.text(), spec));
-    return same_kind(call, spec.fill + text);
   }
-  QUERN_ASSIGN(std::string text, format_text(call.runtime, call.self.text(), spec));
-  return same_kind(call, std::move(text));
+  QUERN_TRY(format_text(out, call.self.text(), spec));
+  return out.value(call.self.is_markup());
 }
 
 Result<Value> zfill(const Call& call) {
@@ -279,9 +287,10 @@ Result<Value> zfill(const Call& call) {
                            .width = width - (is_signed ? 1 : 0),
                            .grouping = 0,
                            .precision = std::nullopt};
-  QUERN_ASSIGN(const std::string digits,
-               format_text(call.runtime, text.substr(is_signed ? 1 : 0), spec));
-  return same_kind(call, std::string(text.substr(0, is_signed ? 1 : 0)) + digits);
+  TextBuilder out(call.runtime);
+  QUERN_TRY(out.append(text.substr(0, is_signed ? 1 : 0)));
+  QUERN_TRY(format_text(out, text.substr(is_signed ? 1 : 0), spec));
+  return out.value(call.self.is_markup());
 }
 
 Result<Value> expandtabs(const Call& call) {
@@ -289,21 +298,21 @@ Result<Value> expandtabs(const Call& call) {
                Params::bind(call, {.function = "expandtabs", .names = {"tabsize"}}));
   QUERN_ASSIGN(const int64_t size, p.integer(0, 8));
   const uint64_t tab = size < 0 ? 0 : static_cast<uint64_t>(size);
-  std::string out;
+  TextBuilder out(call.runtime);
+  QUERN_TRY(call.runtime.spend(cost::convert(call.self.text().size())));
   uint64_t column = 0;
   for (const char c : call.self.text()) {
     if (c == '\t') {
       const uint64_t n = tab == 0 ? 0 : tab - column % tab;
-      QUERN_TRY(call.runtime.reserve(out.size() + n));
-      out.append(n, ' ');
+      QUERN_TRY(out.fill(" ", n));
       column += n;
       continue;
     }
-    out += c;
+    QUERN_TRY(out.append({&c, 1}));
     const bool starts_char = (c & 0xC0) != 0x80;
     column = c == '\n' || c == '\r' ? 0 : column + static_cast<uint64_t>(starts_char);
   }
-  return same_kind(call, std::move(out));
+  return out.value(call.self.is_markup());
 }
 
 Result<Value> format(const Call& call) {
@@ -318,6 +327,8 @@ Result<Value> format_map(const Call& call) {
   if (!p[0].is(Kind::dict)) {
     return raise("format_map() argument must be a mapping");
   }
+  QUERN_TRY(call.runtime.spend(cost::weigh(p[0].weight())));
+  QUERN_TRY(call.runtime.reserve_items(2 * p[0].entries().size()));
   for (const Dict::Entry& entry : p[0].entries()) {
     if (entry.key.is(Kind::string)) {
       args.named.emplace_back(std::string(entry.key.text()), entry.value);

@@ -9,6 +9,7 @@
 #include "text/jinja/loop.h"
 #include "text/jinja/native.h"
 #include "text/jinja/print.h"
+#include "text/jinja/text_ops.h"
 #include "text/jinja/unicode.h"
 
 namespace quern::jinja {
@@ -192,21 +193,15 @@ Result<Value> real_binary(Operator op, double a, double b) {
   }
 }
 
-// As markup, what is not markup yet is escaped first.
-std::string escaped(const Value& value) {
-  return value.is_markup() ? std::string(value.text()) : escape_html(value.text());
-}
-
 Result<Value> add_strings(Runtime& runtime, Operands v) {
-  QUERN_TRY(runtime.reserve(v.left.text().size() + v.right.text().size()));
-  if (v.left.is_markup() || v.right.is_markup()) {
-    return runtime.string(escaped(v.left) + escaped(v.right), true);
+  // In a markup text, what is not markup is escaped.
+  const bool markup = v.left.is_markup() || v.right.is_markup();
+  TextBuilder sum(runtime);
+  for (const Value* part : {&v.left, &v.right}) {
+    const bool escapes = markup && !part->is_markup();
+    QUERN_TRY(escapes ? append_html(sum, part->text()) : sum.append(part->text()));
   }
-  std::string sum;
-  sum.reserve(v.left.text().size() + v.right.text().size());
-  sum += v.left.text();
-  sum += v.right.text();
-  return runtime.string(std::move(sum));
+  return sum.value(markup);
 }
 
 Result<Value> add(Runtime& runtime, Operands v) {
@@ -216,8 +211,12 @@ Result<Value> add(Runtime& runtime, Operands v) {
     return add_strings(runtime, v);
   }
   if ((kind == Kind::list || kind == Kind::tuple) && same) {
-    QUERN_TRY(runtime.reserve((v.left.items().size() + v.right.items().size()) * sizeof(Value)));
-    std::vector<Value> items = v.left.items();
+    const size_t n_items = v.left.items().size() + v.right.items().size();
+    QUERN_TRY(runtime.reserve_items(n_items));
+    QUERN_TRY(runtime.spend(n_items * cost::kItem));
+    std::vector<Value> items;
+    items.reserve(n_items);
+    items.insert(items.end(), v.left.items().begin(), v.left.items().end());
     items.insert(items.end(), v.right.items().begin(), v.right.items().end());
     return kind == Kind::list ? runtime.list(std::move(items)) : runtime.tuple(std::move(items));
   }
@@ -229,30 +228,30 @@ Result<Value> add(Runtime& runtime, Operands v) {
   return unsupported(Operator::add, v);
 }
 
-Result<Value> repeat(Runtime& runtime, const Value& sequence, int64_t times) {
-  const uint64_t n = times < 0 ? 0 : static_cast<uint64_t>(times);
-  const bool text = sequence.is(Kind::string);
-  const uint64_t unit = text ? sequence.text().size() : sequence.items().size() * sizeof(Value);
-  uint64_t bytes = 0;
-  if (__builtin_mul_overflow(unit, n, &bytes)) {
-    bytes = UINT64_MAX;
+Result<Value> repeat_items(Runtime& runtime, const Value& sequence, uint64_t n) {
+  const auto& unit = sequence.items();
+  uint64_t n_items = 0;
+  if (__builtin_mul_overflow(unit.size(), n, &n_items)) {
+    n_items = UINT64_MAX;
   }
-  QUERN_TRY(runtime.reserve(bytes));
-  QUERN_TRY(runtime.step(bytes / 64));
-  if (text) {
-    std::string out;
-    out.reserve(bytes);
-    for (uint64_t i = 0; i < n && unit > 0; ++i) {
-      out += sequence.text();
-    }
-    return runtime.string(std::move(out), sequence.is_markup());
-  }
+  QUERN_TRY(runtime.reserve_items(n_items));
+  QUERN_TRY(runtime.spend(n_items * cost::kItem));
   std::vector<Value> items;
-  items.reserve(unit > 0 ? sequence.items().size() * n : 0);
-  for (uint64_t i = 0; i < n && unit > 0; ++i) {
-    items.insert(items.end(), sequence.items().begin(), sequence.items().end());
+  items.reserve(n_items);
+  while (items.size() < n_items) {
+    items.insert(items.end(), unit.begin(), unit.end());
   }
   return sequence.is(Kind::list) ? runtime.list(std::move(items)) : runtime.tuple(std::move(items));
+}
+
+Result<Value> repeat(Runtime& runtime, const Value& sequence, int64_t times) {
+  const uint64_t n = times < 0 ? 0 : static_cast<uint64_t>(times);
+  if (!sequence.is(Kind::string)) {
+    return repeat_items(runtime, sequence, n);
+  }
+  TextBuilder out(runtime);
+  QUERN_TRY(out.fill(sequence.text(), n));
+  return out.value(sequence.is_markup());
 }
 
 bool repeatable(const Value& value) {
@@ -271,11 +270,13 @@ Result<Value> binary(Runtime& runtime, Operator op, Operands v) {
   if (op == Operator::modulo && v.left.is(Kind::string)) {
     return format_percent(runtime, v.left, v.right);
   }
-  if (v.left.is(Kind::undefined)) {
-    return raise_undefined(v.left);
-  }
-  if (v.right.is(Kind::undefined)) {
-    return raise_undefined(v.right);
+  for (const Value* operand : {&v.left, &v.right}) {
+    if (operand->is(Kind::undefined)) {
+      return raise_undefined(*operand);
+    }
+    if (operand->is(Kind::big_integer)) {
+      return overflow();
+    }
   }
   if (op == Operator::add) {
     return add(runtime, v);
@@ -299,6 +300,9 @@ Result<Value> unary(Operator op, const Value& operand) {
   if (operand.is(Kind::real)) {
     return Value::real(op == Operator::negate ? -operand.as_real() : operand.as_real());
   }
+  if (operand.is(Kind::big_integer)) {
+    return overflow();
+  }
   if (!operand.is_integral()) {
     return raise("bad operand type for unary " + std::string(symbol(op)) + ": " +
                  quoted_type(operand));
@@ -312,7 +316,7 @@ Result<Value> unary(Operator op, const Value& operand) {
 
 namespace {
 
-Result<int> order(Operator op, Operands v);
+Result<int> order(Runtime& runtime, Operator op, Operands v);
 
 // -1, 0, 1; 2 when a NaN makes them incomparable.
 int order_of(double a, double b) {
@@ -325,7 +329,8 @@ int sign_of_order(const T& a, const T& b) {
 }
 
 // The first items that differ, or the longer sequence, decide.
-Result<int> order_of_items(Operator op, Operands v) {
+Result<int> order_of_items(Runtime& runtime, Operator op, Operands v) {
+  QUERN_TRY(runtime.spend(cost::weigh(std::min(v.left.weight(), v.right.weight()))));
   const auto& a = v.left.items();
   const auto& b = v.right.items();
   const auto [left, right] =
@@ -334,10 +339,10 @@ Result<int> order_of_items(Operator op, Operands v) {
   if (left == a.end() || right == b.end()) {
     return sign_of_order(a.size(), b.size());
   }
-  return order(op, {*left, *right});
+  return order(runtime, op, {*left, *right});
 }
 
-Result<int> order(Operator op, Operands v) {
+Result<int> order(Runtime& runtime, Operator op, Operands v) {
   if (v.left.is_integral() && v.right.is_integral()) {
     return sign_of_order(v.left.as_integer(), v.right.as_integer());
   }
@@ -348,19 +353,22 @@ Result<int> order(Operator op, Operands v) {
     return sign_of_order(v.left.text(), v.right.text());
   }
   if (v.left.is_sequence() && v.left.kind() == v.right.kind()) {
-    return order_of_items(op, v);
+    return order_of_items(runtime, op, v);
+  }
+  if (v.left.is(Kind::big_integer) || v.right.is(Kind::big_integer)) {
+    return overflow();
   }
   return raise("'" + std::string(symbol(op)) + "' not supported between instances of " +
                quoted_type(v.left) + " and " + quoted_type(v.right));
 }
 
-Result<bool> ordered(Operator op, Operands v) {
+Result<bool> ordered(Runtime& runtime, Operator op, Operands v) {
   for (const Value* value : {&v.left, &v.right}) {
     if (value->is(Kind::undefined)) {
       return raise_undefined(*value);
     }
   }
-  QUERN_ASSIGN(const int result, order(op, v));
+  QUERN_ASSIGN(const int result, order(runtime, op, v));
   switch (op) {
     case Operator::less:
       return result == -1;
@@ -376,7 +384,7 @@ Result<bool> ordered(Operator op, Operands v) {
 }  // namespace
 
 Result<bool> compare(Runtime& runtime, Operator op, Operands v) {
-  QUERN_TRY(runtime.step(std::min(v.left.weight(), v.right.weight())));
+  QUERN_TRY(runtime.spend(cost::weigh(std::min(v.left.weight(), v.right.weight()))));
   switch (op) {
     case Operator::equal:
       return equals(v.left, v.right);
@@ -389,7 +397,7 @@ Result<bool> compare(Runtime& runtime, Operator op, Operands v) {
       return !found;
     }
     default:
-      return ordered(op, v);
+      return ordered(runtime, op, v);
   }
 }
 
@@ -409,12 +417,23 @@ namespace {
 
 Result<bool> any_equal(Runtime& runtime, const Value& wanted, const std::vector<Value>& items) {
   for (const Value& item : items) {
-    QUERN_TRY(runtime.step(std::min(item.weight(), wanted.weight())));
+    QUERN_TRY(runtime.spend(cost::weigh(std::min(item.weight(), wanted.weight()))));
     if (equals(item, wanted)) {
       return true;
     }
   }
   return false;
+}
+
+Result<bool> contains_text(Runtime& runtime, std::string_view text, std::string_view wanted) {
+  QUERN_ASSIGN(const size_t at, find_text(runtime, text, wanted));
+  return at != std::string_view::npos;
+}
+
+Result<bool> contains_key(Runtime& runtime, const Dict& dict, const Value& key) {
+  QUERN_TRY(runtime.check_hashable(key));
+  QUERN_ASSIGN(const Value* value, runtime.find(dict, key));
+  return value != nullptr;
 }
 
 }  // namespace
@@ -428,13 +447,9 @@ Result<bool> contains(Runtime& runtime, Operands v) {
         return raise("'in <string>' requires string as left operand, not " +
                      std::string(type_name(wanted)));
       }
-      QUERN_TRY(runtime.step(container.weight()));
-      return container.text().find(wanted.text()) != std::string_view::npos;
+      return contains_text(runtime, container.text(), wanted.text());
     case Kind::dict:
-      if (!hashable(wanted)) {
-        return raise("unhashable type: " + quoted_type(wanted));
-      }
-      return container.entries().find(wanted) != nullptr;
+      return contains_key(runtime, container.entries(), wanted);
     case Kind::list:
     case Kind::tuple:
     case Kind::view:
@@ -460,6 +475,7 @@ Result<Value> bound_method(Runtime& runtime, const Value& object, const Builtin&
   if (bound->depth > runtime.limits().value_depth) {
     return raise("a value is nested too deeply");
   }
+  runtime.adopt(*bound, 0);
   return Value::object(Kind::function, std::move(bound));
 }
 
@@ -467,6 +483,7 @@ Result<Value> bound_method(Runtime& runtime, const Value& object, const Builtin&
 Result<std::optional<Value>> own_attribute(Runtime& runtime, const Value& object,
                                            std::string_view name) {
   if (object.is(Kind::name_space)) {
+    QUERN_TRY(runtime.spend(cost::kItem + name.size()));
     const Value* value = object.as<NamespaceObject>().attributes.find(name);
     return value != nullptr ? std::optional(*value) : std::nullopt;
   }
@@ -500,9 +517,7 @@ Result<std::optional<int64_t>> normalized_index(const Value& object, const Value
 }
 
 Result<Value> char_of(Runtime& runtime, const Value& text, size_t index) {
-  const bool ascii = text.n_chars() == text.text().size();
-  QUERN_TRY(runtime.step(ascii ? 0 : index / 64));
-  const size_t at = ascii ? index : char_offset(text.text(), index);
+  QUERN_ASSIGN(const size_t at, char_position(runtime, text, index));
   return runtime.string(std::string(text.text().substr(at, char_bytes(text.text(), at))),
                         text.is_markup());
 }
@@ -510,11 +525,11 @@ Result<Value> char_of(Runtime& runtime, const Value& text, size_t index) {
 // object[key] proper; nothing when there is no such item.
 Result<std::optional<Value>> own_item(Runtime& runtime, const Value& object, const Value& key) {
   if (object.is(Kind::dict)) {
+    QUERN_TRY(runtime.spend(cost::weigh(key.weight())));
     if (!hashable(key)) {
       return std::optional<Value>();
     }
-    QUERN_TRY(runtime.step(key.weight()));
-    const Value* value = object.entries().find(key);
+    QUERN_ASSIGN(const Value* value, runtime.find(object.entries(), key));
     return value != nullptr ? std::optional(*value) : std::nullopt;
   }
   const bool indexed = object.is_sequence() || object.is(Kind::string) || object.is(Kind::range);
@@ -584,24 +599,40 @@ SliceRange resolve(const SliceBounds& bounds, int64_t n) {
   return range;
 }
 
-Result<Value> slice_string(Runtime& runtime, const Value& object, const SliceRange& range) {
+// Every step-th character, from the start or the end on.
+Result<Value> pick_chars(Runtime& runtime, const Value& object, const SliceRange& range) {
   const std::string_view text = object.text();
   const bool ascii = object.n_chars() == text.size();
-  const auto start = static_cast<size_t>(range.start);
-  const auto n_items = static_cast<size_t>(range.n_items);
-  if (range.step == 1) {
-    const size_t from = ascii ? start : char_offset(text, start);
-    const std::string_view rest = text.substr(std::min(from, text.size()));
-    const size_t n_bytes = ascii ? n_items : char_offset(rest, n_items);
-    return runtime.string(std::string(rest.substr(0, n_bytes)), object.is_markup());
+  MemoryHold hold(runtime);
+  std::vector<uint32_t> starts;  // of the characters
+  if (!ascii) {
+    QUERN_TRY(runtime.spend(cost::walk(text.size())));
+    QUERN_TRY(hold.set(object.n_chars() * sizeof(uint32_t)));
+    starts.reserve(object.n_chars());
+    for (size_t at = 0; at < text.size(); at += char_bytes(text, at)) {
+      starts.push_back(static_cast<uint32_t>(at));
+    }
   }
-  QUERN_TRY(runtime.reserve(object.n_chars() * sizeof(std::string_view)));
-  const std::vector<std::string_view> chars = split_chars(text);
-  std::string out;
+  const auto n_items = static_cast<uint64_t>(range.n_items);
+  QUERN_TRY(runtime.spend(n_items * cost::kItem));
+  TextBuilder out(runtime);
   for (int64_t i = 0; i < range.n_items; ++i) {
-    out += chars[static_cast<size_t>(range.start + i * range.step)];
+    const auto index = static_cast<size_t>(range.start + i * range.step);
+    const size_t at = ascii ? index : starts[index];
+    QUERN_TRY(out.append(text.substr(at, char_bytes(text, at))));
   }
-  return runtime.string(std::move(out), object.is_markup());
+  return out.value(object.is_markup());
+}
+
+Result<Value> slice_string(Runtime& runtime, const Value& object, const SliceRange& range) {
+  if (range.step != 1) {
+    return pick_chars(runtime, object, range);
+  }
+  const auto start = static_cast<size_t>(range.start);
+  QUERN_ASSIGN(const size_t from, char_position(runtime, object, start));
+  QUERN_ASSIGN(const size_t to,
+               char_position(runtime, object, start + static_cast<size_t>(range.n_items)));
+  return runtime.text(object.text().substr(from, to - from), object.is_markup());
 }
 
 Result<Value> slice_range(Runtime& runtime, const RangeObject& object, const SliceRange& slice) {
@@ -632,6 +663,8 @@ Result<Value> slice(Runtime& runtime, const Value& object, SliceBounds bounds) {
   if (object.is(Kind::range)) {
     return slice_range(runtime, object.as<RangeObject>(), range);
   }
+  QUERN_TRY(runtime.reserve_items(static_cast<uint64_t>(range.n_items)));
+  QUERN_TRY(runtime.spend(static_cast<uint64_t>(range.n_items) * cost::kItem));
   std::vector<Value> items;
   items.reserve(static_cast<size_t>(range.n_items));
   for (int64_t i = 0; i < range.n_items; ++i) {

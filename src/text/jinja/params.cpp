@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "base/check.h"
+#include "text/jinja/print.h"
 
 namespace quern::jinja {
 
@@ -23,7 +24,8 @@ Result<Params> Params::bind(const Call& call, const Signature& signature) {
   for (const auto& [name, value] : call.args.named) {
     const auto* it = std::find(signature.names.begin(), signature.names.end(), name);
     if (it == signature.names.end()) {
-      return raise(fmt::format("{}() got an unexpected keyword argument '{}'", function, name));
+      return raise(
+          fmt::format("{}() got an unexpected keyword argument {}", function, short_repr(name)));
     }
     const auto i = static_cast<size_t>(it - signature.names.begin());
     if (params.values_[i] != nullptr) {

@@ -66,15 +66,12 @@ std::string repr_real(double value) {
 
 namespace {
 
-void append_escape(std::string& out, char32_t c) {
+std::string unicode_escape(char32_t c) {
   const auto code = static_cast<uint32_t>(c);
   if (code < 0x100) {
-    out += fmt::format("\\x{:02x}", code);
-  } else if (code < 0x10000) {
-    out += fmt::format("\\u{:04x}", code);
-  } else {
-    out += fmt::format("\\U{:08x}", code);
+    return fmt::format("\\x{:02x}", code);
   }
+  return code < 0x10000 ? fmt::format("\\u{:04x}", code) : fmt::format("\\U{:08x}", code);
 }
 
 // The letter of a two-character escape, or 0.
@@ -93,29 +90,56 @@ char short_escape(char32_t c) {
   }
 }
 
-}  // namespace
+// How repr() writes a character; empty when as it is.
+std::string escape_of(char32_t c, char quote) {
+  if (const char letter = short_escape(c); letter != 0) {
+    return {'\\', letter};
+  }
+  if (c == static_cast<char32_t>(quote)) {
+    return {'\\', quote};
+  }
+  return is_printable(c) ? std::string() : unicode_escape(c);
+}
 
-std::string repr_string(std::string_view text, bool ascii_only) {
+// What can be written is handed over in pieces, of which all but escapes are parts of `text`.
+template <typename Write>
+Status write_repr(std::string_view text, Write write) {
   const bool has_single = text.find('\'') != std::string_view::npos;
   const bool has_double = text.find('"') != std::string_view::npos;
   const char quote = has_single && !has_double ? '"' : '\'';
-  std::string out(1, quote);
-  for (size_t at = 0; at < text.size(); at += char_bytes(text, at)) {
-    const char32_t c = char_at(text, at);
-    if (const char letter = short_escape(c); letter != 0) {
-      out += '\\';
-      out += letter;
-    } else if (c == static_cast<char32_t>(quote)) {
-      out += '\\';
-      out += quote;
-    } else if (!is_printable(c) || (ascii_only && c >= 0x80)) {
-      append_escape(out, c);
-    } else {
-      append_char(out, c);
+  QUERN_TRY(write(std::string_view(&quote, 1)));
+  size_t written = 0;
+  for (size_t at = 0; at < text.size();) {
+    const size_t length = char_bytes(text, at);
+    const std::string escape = escape_of(char_at(text, at), quote);
+    if (!escape.empty()) {
+      QUERN_TRY(write(text.substr(written, at - written)));
+      QUERN_TRY(write(escape));
+      written = at + length;
     }
+    at += length;
   }
-  out += quote;
-  return out;
+  QUERN_TRY(write(text.substr(written)));
+  return write(std::string_view(&quote, 1));
+}
+
+constexpr size_t kMaxReprBytes = 200;  // of a string in a message
+
+}  // namespace
+
+Status append_repr(TextBuilder& out, std::string_view text) {
+  QUERN_TRY(out.runtime().spend(cost::convert(text.size())));
+  return write_repr(text, [&](std::string_view piece) { return out.append(piece); });
+}
+
+std::string short_repr(std::string_view text) {
+  const bool cut = text.size() > kMaxReprBytes;
+  std::string out;
+  const Status status = write_repr(text.substr(0, kMaxReprBytes), [&](std::string_view piece) {
+    out += piece;
+    return Status();
+  });
+  return status && cut ? out + "..." : out;
 }
 
 std::string short_repr(const Value& value) {
@@ -126,10 +150,12 @@ std::string short_repr(const Value& value) {
       return value.as_bool() ? "True" : "False";
     case Kind::integer:
       return std::to_string(value.as_integer());
+    case Kind::big_integer:
+      return std::string(value.text());
     case Kind::real:
       return repr_real(value.as_real());
     case Kind::string:
-      return repr_string(value.text());
+      return short_repr(value.text());
     case Kind::undefined:
       return "Undefined";
     default:
@@ -137,30 +163,44 @@ std::string short_repr(const Value& value) {
   }
 }
 
-std::string escape_html(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    switch (c) {
-      case '&':
-        out += "&amp;";
-        break;
-      case '<':
-        out += "&lt;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      case '\'':
-        out += "&#39;";
-        break;
-      case '"':
-        out += "&#34;";
-        break;
-      default:
-        out += c;
+namespace {
+
+std::string_view html_entity(char c) {
+  switch (c) {
+    case '&':
+      return "&amp;";
+    case '<':
+      return "&lt;";
+    case '>':
+      return "&gt;";
+    case '\'':
+      return "&#39;";
+    case '"':
+      return "&#34;";
+    default:
+      return {};
+  }
+}
+
+}  // namespace
+
+Status append_html(TextBuilder& out, std::string_view text) {
+  QUERN_TRY(out.runtime().spend(cost::convert(text.size())));
+  size_t written = 0;
+  for (size_t at = 0; at < text.size(); ++at) {
+    if (const std::string_view entity = html_entity(text[at]); !entity.empty()) {
+      QUERN_TRY(out.append(text.substr(written, at - written)));
+      QUERN_TRY(out.append(entity));
+      written = at + 1;
     }
   }
-  return out;
+  return out.append(text.substr(written));
+}
+
+Result<Value> escape_html(Runtime& runtime, std::string_view text) {
+  TextBuilder out(runtime);
+  QUERN_TRY(append_html(out, text));
+  return out.value(true);
 }
 
 namespace {
@@ -170,11 +210,10 @@ constexpr int kMaxPrintDepth = 400;
 
 class ReprWriter {
  public:
-  ReprWriter(Runtime& runtime, std::string& out) : runtime_(runtime), out_(out) {}
+  explicit ReprWriter(TextBuilder& out) : out_(out) {}
 
   Status write(const Value& value) {
-    QUERN_TRY(runtime_.step());
-    QUERN_TRY(runtime_.reserve(out_.size()));
+    QUERN_TRY(out_.runtime().step());
     if (depth_ >= kMaxPrintDepth) {
       return raise("a value is nested too deeply to be printed");
     }
@@ -188,10 +227,7 @@ class ReprWriter {
   Status write_kind(const Value& value) {
     switch (value.kind()) {
       case Kind::string:
-        QUERN_TRY(runtime_.step(value.weight()));
-        out_ += value.is_markup() ? "Markup(" + repr_string(value.text()) + ")"
-                                  : repr_string(value.text());
-        return {};
+        return write_string(value);
       case Kind::list:
         return write_items(value.items(), "[", "]");
       case Kind::tuple:
@@ -199,102 +235,101 @@ class ReprWriter {
       case Kind::dict:
         return write_dict(value.entries());
       case Kind::view:
-        out_ += value.as<ViewObject>().type_name;
+        QUERN_TRY(out_.append(value.as<ViewObject>().type_name));
         return write_items(value.items(), "([", "])");
-      case Kind::name_space: {
-        out_ += "<Namespace ";
+      case Kind::name_space:
+        QUERN_TRY(out_.append("<Namespace "));
         QUERN_TRY(write_dict(value.as<NamespaceObject>().attributes));
-        out_ += ">";
-        return {};
-      }
+        return out_.append(">");
       default:
-        write_opaque(value);
-        return {};
+        return out_.append(opaque(value));
     }
   }
 
-  void write_opaque(const Value& value) {
+  Status write_string(const Value& value) {
+    if (!value.is_markup()) {
+      return append_repr(out_, value.text());
+    }
+    QUERN_TRY(out_.append("Markup("));
+    QUERN_TRY(append_repr(out_, value.text()));
+    return out_.append(")");
+  }
+
+  static std::string opaque(const Value& value) {
     switch (value.kind()) {
       case Kind::range: {
         const auto& range = value.as<RangeObject>();
-        out_ += range.step == 1
-                    ? fmt::format("range({}, {})", range.start, range.stop)
-                    : fmt::format("range({}, {}, {})", range.start, range.stop, range.step);
-        return;
+        return range.step == 1
+                   ? fmt::format("range({}, {})", range.start, range.stop)
+                   : fmt::format("range({}, {}, {})", range.start, range.stop, range.step);
       }
       case Kind::loop:
-        out_ += value.as<LoopObject>().description();
-        return;
+        return value.as<LoopObject>().description();
       case Kind::macro:
-        out_ += value.as<MacroObject>().description();
-        return;
+        return value.as<MacroObject>().description();
       case Kind::function:
-        out_ += fmt::format("<function {}>", value.as<FunctionObject>().name);
-        return;
+        return fmt::format("<function {}>", value.as<FunctionObject>().name);
       case Kind::iterator:
       case Kind::cycler:
       case Kind::joiner:
-        out_ += fmt::format("<{} object>", type_name(value));
-        return;
+        return fmt::format("<{} object>", type_name(value));
       default:
-        out_ += short_repr(value);
+        return short_repr(value);
     }
   }
 
   Status write_items(const std::vector<Value>& items, std::string_view open,
                      std::string_view close) {
-    out_ += open;
+    QUERN_TRY(out_.append(open));
     for (size_t i = 0; i < items.size(); ++i) {
-      out_ += i > 0 ? ", " : "";
+      QUERN_TRY(out_.append(i > 0 ? ", " : ""));
       QUERN_TRY(write(items[i]));
     }
-    out_ += close;
-    return {};
+    return out_.append(close);
   }
 
   Status write_dict(const Dict& dict) {
-    out_ += "{";
+    QUERN_TRY(out_.append("{"));
     bool first = true;
     for (const Dict::Entry& entry : dict) {
-      out_ += first ? "" : ", ";
+      QUERN_TRY(out_.append(first ? "" : ", "));
       first = false;
       QUERN_TRY(write(entry.key));
-      out_ += ": ";
+      QUERN_TRY(out_.append(": "));
       QUERN_TRY(write(entry.value));
     }
-    out_ += "}";
-    return {};
+    return out_.append("}");
   }
 
-  Runtime& runtime_;
-  std::string& out_;
+  TextBuilder& out_;
   int depth_ = 0;
 };
 
 }  // namespace
 
-Status append_text(Runtime& runtime, std::string& out, const Value& value) {
+Status append_text(TextBuilder& out, const Value& value) {
   if (value.is(Kind::string)) {
-    QUERN_TRY(runtime.step(value.weight()));
-    out += value.text();
-    return {};
+    return out.append(value.text());
   }
   if (value.is(Kind::undefined)) {
     return {};
   }
-  return ReprWriter(runtime, out).write(value);
+  return ReprWriter(out).write(value);
 }
 
-Result<std::string> to_text(Runtime& runtime, const Value& value) {
-  std::string out;
-  QUERN_TRY(append_text(runtime, out, value));
-  return out;
+Result<Value> to_text(Runtime& runtime, const Value& value) {
+  if (value.is(Kind::string)) {
+    return value;
+  }
+  TextBuilder out(runtime);
+  QUERN_TRY(append_text(out, value));
+  return out.value();
 }
 
-Result<std::string> to_repr(Runtime& runtime, const Value& value) {
-  std::string out;
-  QUERN_TRY(ReprWriter(runtime, out).write(value));
-  return out;
+Result<Value> to_repr(Runtime& runtime, const Value& value) {
+  TextBuilder out(runtime);
+  QUERN_TRY(ReprWriter(out).write(value));
+  return out.value();
 }
 
 }  // namespace quern::jinja

@@ -7,22 +7,26 @@
 
 #include "base/result.h"
 #include "text/jinja/runtime.h"
+#include "text/jinja/text_builder.h"
 #include "text/jinja/value.h"
 
 namespace quern::jinja {
 
 // str(value), appended. An undefined value is nothing.
-Status append_text(Runtime& runtime, std::string& out, const Value& value);
-Result<std::string> to_text(Runtime& runtime, const Value& value);
-Result<std::string> to_repr(Runtime& runtime, const Value& value);
+Status append_text(TextBuilder& out, const Value& value);
+// str(value): a string is itself.
+Result<Value> to_text(Runtime& runtime, const Value& value);
+Result<Value> to_repr(Runtime& runtime, const Value& value);
 
-std::string repr_string(std::string_view text, bool ascii_only = false);
+Status append_repr(TextBuilder& out, std::string_view text);
 // Shortest text that reads back as the same number, laid out as Python does it.
 std::string repr_real(double value);
-// For messages: scalars in full, containers by their type.
+// For messages: scalars, long strings cut, containers by their type.
 std::string short_repr(const Value& value);
+std::string short_repr(std::string_view text);
 // &, <, >, ' and " as HTML entities.
-std::string escape_html(std::string_view text);
+Status append_html(TextBuilder& out, std::string_view text);
+Result<Value> escape_html(Runtime& runtime, std::string_view text);
 
 struct JsonOptions {
   bool ensure_ascii = false;
@@ -31,6 +35,6 @@ struct JsonOptions {
   std::string item_separator = ", ";
   std::string key_separator = ": ";
 };
-Result<std::string> to_json(Runtime& runtime, const Value& value, const JsonOptions& options);
+Result<Value> to_json(Runtime& runtime, const Value& value, const JsonOptions& options);
 
 }  // namespace quern::jinja

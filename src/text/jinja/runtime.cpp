@@ -11,10 +11,11 @@ namespace quern::jinja {
 
 namespace {
 
-// Bytes of an object and its shared_ptr block, roughly.
-constexpr size_t kObjectBytes = 96;
-// An entry of a Dict with its hash and slots.
-constexpr size_t kEntryBytes = sizeof(Dict::Entry) + 24;
+// Bytes of an object with its shared_ptr block and the heap's own.
+constexpr size_t kObjectBytes = 144;
+// Copies of its items that a builtin makes at most until it charges its result: all, each with a
+// key, those in two halves of a sort, and the result.
+constexpr uint64_t kItemCopies = 6;
 // As in Jinja's sandbox.
 constexpr uint64_t kMaxRange = 100'000;
 
@@ -30,26 +31,50 @@ Runtime::~Runtime() {
   }
 }
 
-Status Runtime::too_many_steps() {
-  return raise("the template takes too many steps", "a template that ends sooner");
+Status Runtime::exhausted(bool enough_fuel) const {
+  if (!enough_fuel) {
+    return raise("the template takes too many steps", "a template that ends sooner");
+  }
+  return raise("the template uses too much memory",
+               "at most " + std::to_string(limits_.memory_bytes) + " bytes");
 }
 
 Status Runtime::reserve(uint64_t bytes) const {
   if (bytes > account_.limit_bytes - std::min(account_.limit_bytes, account_.live_bytes)) {
-    return raise("the template uses too much memory",
-                 "at most " + std::to_string(limits_.memory_bytes) + " bytes");
+    return exhausted(true);
   }
   return {};
 }
 
+Status Runtime::reserve_items(uint64_t n) const {
+  constexpr uint64_t kMost = UINT64_MAX / (kItemCopies * sizeof(Value));
+  return reserve(std::min(n, kMost) * kItemCopies * sizeof(Value));
+}
+
 Status Runtime::charge(Object& object, size_t bytes) {
-  bytes += kObjectBytes;
-  QUERN_TRY(reserve(bytes));
-  QUERN_TRY(step(bytes / 64));
-  object.account = &account_;
-  object.charged_bytes = bytes;
-  account_.live_bytes += bytes;
+  QUERN_TRY(reserve(bytes + kObjectBytes));
+  adopt(object, bytes);
   return {};
+}
+
+void Runtime::adopt(Object& object, size_t bytes) {
+  account_.live_bytes -= object.charged_bytes;
+  object.account = &account_;
+  object.charged_bytes = bytes + kObjectBytes;
+  account_.live_bytes += object.charged_bytes;
+}
+
+Status MemoryHold::set(size_t bytes) {
+  release();
+  QUERN_TRY(runtime_.reserve(bytes));
+  bytes_ = bytes;
+  runtime_.account_.live_bytes += bytes;
+  return {};
+}
+
+void MemoryHold::release() {
+  runtime_.account_.live_bytes -= bytes_;
+  bytes_ = 0;
 }
 
 Status Runtime::check_depth(uint32_t depth) const {
@@ -61,14 +86,23 @@ Status Runtime::check_depth(uint32_t depth) const {
 }
 
 Result<Value> Runtime::string(std::string text, bool markup) {
+  QUERN_TRY(spend(cost::kItem + text.size()));
+  QUERN_TRY(reserve(text.capacity() + kObjectBytes));
   Value value = Value::string(std::move(text));
   auto& object = value.as<StringObject>();
   object.markup = markup;
-  QUERN_TRY(charge(object, object.text.capacity()));
+  adopt(object, object.text.capacity());
   return value;
 }
 
+Result<Value> Runtime::text(std::string_view text, bool markup) {
+  QUERN_TRY(reserve(text.size() + kObjectBytes));
+  QUERN_TRY(spend(cost::copy(text.size())));
+  return string(std::string(text), markup);
+}
+
 Result<Value> Runtime::sequence(Kind kind, std::vector<Value> items) {
+  QUERN_TRY(spend(cost::kItem + items.size() * cost::kItem));
   const size_t bytes = items.capacity() * sizeof(Value);
   Value value = kind == Kind::list ? Value::list(std::move(items)) : Value::tuple(std::move(items));
   QUERN_TRY(check_depth(value.depth()));
@@ -77,11 +111,34 @@ Result<Value> Runtime::sequence(Kind kind, std::vector<Value> items) {
 }
 
 Result<Value> Runtime::dict(Dict entries) {
-  const size_t bytes = entries.size() * kEntryBytes;
+  const size_t bytes = entries.heap_bytes();
+  QUERN_TRY(spend(cost::kItem + entries.size() * cost::kItem));
   Value value = Value::dict(std::move(entries));
   QUERN_TRY(check_depth(value.depth()));
   QUERN_TRY(charge(value.as<Object>(), bytes));
   return value;
+}
+
+Status Runtime::check_hashable(const Value& key) {
+  QUERN_TRY(spend(cost::weigh(key.weight())));
+  if (!hashable(key)) {
+    return raise("unhashable type: '" + std::string(type_name(key)) + "'");
+  }
+  return {};
+}
+
+Result<const Value*> Runtime::find(const Dict& dict, const Value& key) {
+  QUERN_TRY(spend(cost::kItem + dict.longest_probe() * (cost::kItem / 4)));
+  QUERN_TRY(spend(cost::weigh(key.weight())));
+  return dict.find(key);
+}
+
+Status Runtime::set(Dict& dict, Value key, Value value) {
+  QUERN_TRY(spend(4 * cost::kItem + dict.longest_probe() * (cost::kItem / 4)));
+  QUERN_TRY(spend(cost::weigh(key.weight())));
+  QUERN_TRY(reserve(3 * dict.heap_bytes()));  // it may double
+  dict.set(std::move(key), std::move(value));
+  return {};
 }
 
 namespace {
@@ -100,6 +157,7 @@ std::shared_ptr<List> list_object(std::vector<Value> items) {
 }  // namespace
 
 Result<Value> Runtime::view(std::vector<Value> items, std::string_view type_name) {
+  QUERN_TRY(spend(cost::kItem + items.size() * cost::kItem));
   auto object = list_object<ViewObject>(std::move(items));
   object->type_name = type_name;
   QUERN_TRY(check_depth(object->depth));
@@ -108,6 +166,7 @@ Result<Value> Runtime::view(std::vector<Value> items, std::string_view type_name
 }
 
 Result<Value> Runtime::iterator(std::vector<Value> items, std::string_view type_name) {
+  QUERN_TRY(spend(cost::kItem + items.size() * cost::kItem));
   auto object = list_object<IteratorObject>(std::move(items));
   object->type_name = type_name;
   QUERN_TRY(check_depth(object->depth));
@@ -138,15 +197,17 @@ Result<Value> Runtime::range(int64_t start, int64_t stop, int64_t step) {
   return Value::object(Kind::range, std::move(object));
 }
 
-Value Runtime::undefined(std::string hint) const {
+Value Runtime::undefined(std::string hint) {
   auto object = std::make_shared<UndefinedObject>();
   object->hint = std::move(hint);
+  adopt(*object, sizeof(UndefinedObject) + object->hint.capacity());
   return Value::object(Kind::undefined, std::move(object));
 }
 
-Value Runtime::undefined_name(std::string_view name) const {
+Value Runtime::undefined_name(std::string_view name) {
   auto object = std::make_shared<UndefinedObject>();
   object->name = Value::string(std::string(name));
+  adopt(*object, sizeof(UndefinedObject) + kObjectBytes + name.size());
   return Value::object(Kind::undefined, std::move(object));
 }
 
@@ -174,7 +235,7 @@ std::string owner_name(const Value& value) {
 
 }  // namespace
 
-Value Runtime::undefined_member(const Value& object, Value name) const {
+Value Runtime::undefined_member(const Value& object, Value name) {
   auto undefined = std::make_shared<UndefinedObject>();
   if (name.is(Kind::string) && is_mutating_method(object.kind(), name.text())) {
     undefined->hint = "access to attribute '" + std::string(name.text()) + "' of '" +
@@ -183,10 +244,55 @@ Value Runtime::undefined_member(const Value& object, Value name) const {
   undefined->owner = owner_name(object);
   undefined->depth = name.depth() + 1;
   undefined->name = std::move(name);
+  adopt(*undefined, sizeof(UndefinedObject) + undefined->hint.capacity());
   return Value::object(Kind::undefined, std::move(undefined));
 }
 
+namespace {
+
+// Items that collect() will give.
+size_t n_collected(const Value& iterable) {
+  switch (iterable.kind()) {
+    case Kind::list:
+    case Kind::tuple:
+    case Kind::view:
+      return iterable.items().size();
+    case Kind::dict:
+      return iterable.entries().size();
+    case Kind::string:
+      return iterable.n_chars();
+    case Kind::range:
+      return static_cast<size_t>(iterable.as<RangeObject>().n_items);
+    case Kind::iterator: {
+      const auto& iterator = iterable.as<IteratorObject>();
+      return iterator.items.size() - iterator.next;
+    }
+    default:
+      return 0;
+  }
+}
+
+}  // namespace
+
+Result<std::vector<Value>> Runtime::collect_chars(const Value& text) {
+  const std::string_view bytes = text.text();
+  QUERN_TRY(reserve(text.n_chars() * (kObjectBytes + sizeof(Value))));
+  QUERN_TRY(spend(cost::walk(bytes.size())));
+  std::vector<Value> items;
+  items.reserve(text.n_chars());
+  for (size_t at = 0; at < bytes.size();) {
+    const std::string_view c = bytes.substr(at, char_bytes(bytes, at));
+    QUERN_ASSIGN(Value item, string(std::string(c), text.is_markup()));
+    items.push_back(std::move(item));
+    at += c.size();
+  }
+  return items;
+}
+
 Result<std::vector<Value>> Runtime::collect(const Value& iterable) {
+  const size_t n_items = n_collected(iterable);
+  QUERN_TRY(spend(cost::kItem + n_items * cost::kItem));
+  QUERN_TRY(reserve_items(n_items));
   std::vector<Value> items;
   switch (iterable.kind()) {
     case Kind::undefined:
@@ -194,43 +300,37 @@ Result<std::vector<Value>> Runtime::collect(const Value& iterable) {
     case Kind::list:
     case Kind::tuple:
     case Kind::view:
-      items = iterable.items();
-      break;
+      return iterable.items();
     case Kind::dict:
+      items.reserve(n_items);
       for (const Dict::Entry& entry : iterable.entries()) {
         items.push_back(entry.key);
       }
-      break;
+      return items;
     case Kind::string:
-      QUERN_TRY(reserve(iterable.n_chars() * (kObjectBytes + sizeof(Value))));
-      for (const std::string_view c : split_chars(iterable.text())) {
-        QUERN_ASSIGN(Value item, string(std::string(c), iterable.is_markup()));
-        items.push_back(std::move(item));
-      }
-      break;
+      return collect_chars(iterable);
     case Kind::range: {
       const auto& range = iterable.as<RangeObject>();
+      items.reserve(n_items);
       for (int64_t i = 0; i < range.n_items; ++i) {
         items.push_back(Value::integer(range_at(range, i)));
       }
-      break;
+      return items;
     }
     case Kind::iterator: {
       auto& iterator = iterable.as<IteratorObject>();
       items.assign(iterator.items.begin() + static_cast<std::ptrdiff_t>(iterator.next),
                    iterator.items.end());
       iterator.next = iterator.items.size();
-      break;
+      return items;
     }
     default:
       return raise("'" + std::string(type_name(iterable)) + "' object is not iterable");
   }
-  QUERN_TRY(step(items.size() / 4));
-  return items;
 }
 
 Status Runtime::keep(std::shared_ptr<Object> object) {
-  QUERN_TRY(reserve(kept_.size() * sizeof(object)));
+  account_.live_bytes += 2 * sizeof(object);
   kept_.push_back(std::move(object));
   return {};
 }
@@ -244,6 +344,7 @@ std::string_view type_name(const Value& value) {
     case Kind::boolean:
       return "bool";
     case Kind::integer:
+    case Kind::big_integer:
       return "int";
     case Kind::real:
       return "float";
@@ -289,7 +390,7 @@ std::unexpected<Error> raise_undefined(const Value& value) {
     return raise("'" + std::string(object->name.text()) + "' is undefined");
   }
   if (object->name.is(Kind::string)) {
-    return raise("'" + object->owner + "' has no attribute " + repr_string(object->name.text()));
+    return raise("'" + object->owner + "' has no attribute " + short_repr(object->name));
   }
   return raise(object->owner + " has no element " + short_repr(object->name));
 }

@@ -1,4 +1,5 @@
 // The tests behind `is`. Source: Jinja's documentation, "List of Builtin Tests".
+#include <algorithm>
 #include <array>
 
 #include "text/jinja/operators.h"
@@ -41,7 +42,7 @@ Result<Value> is_exactly(const Call& call) {
 
 Result<Value> is_number(const Call& call) {
   QUERN_TRY(no_arguments(call));
-  return yes(call.self.is_number());
+  return yes(call.self.is_number() || call.self.is(Kind::big_integer));
 }
 
 Result<Value> is_sequence(const Call& call) {
@@ -90,27 +91,22 @@ Result<Value> is_divisible_by(const Call& call) {
   return yes(equals(modulo, Value::integer(0)));
 }
 
-Status check_hashable(const Value& value) {
-  if (!hashable(value)) {
-    return raise("unhashable type: '" + std::string(type_name(value)) + "'");
-  }
-  return {};
-}
-
 Result<Value> is_filter(const Call& call) {
-  QUERN_TRY(check_hashable(call.self));
+  QUERN_TRY(call.runtime.check_hashable(call.self));
   return yes(call.self.is(Kind::string) && find_filter(call.self.text()) != nullptr);
 }
 
 Result<Value> is_test(const Call& call) {
-  QUERN_TRY(check_hashable(call.self));
+  QUERN_TRY(call.runtime.check_hashable(call.self));
   return yes(call.self.is(Kind::string) && find_test(call.self.text()) != nullptr);
 }
 
 // str(value).islower() and .isupper()
 template <bool (*wanted)(char32_t), bool (*other)(char32_t)>
 Result<Value> is_case(const Call& call) {
-  QUERN_ASSIGN(const std::string text, to_text(call.runtime, call.self));
+  QUERN_ASSIGN(const Value value, to_text(call.runtime, call.self));
+  const std::string_view text = value.text();
+  QUERN_TRY(call.runtime.spend(cost::convert(text.size())));
   bool any = false;
   for (size_t at = 0; at < text.size(); at += char_bytes(text, at)) {
     const char32_t c = char_at(text, at);
@@ -132,6 +128,7 @@ Result<Value> is_same_as(const Call& call) {
   }
   // Small values have no identity of their own here, so equality stands in for it.
   const bool shared = a.heap() != nullptr && !a.is(Kind::string);
+  QUERN_TRY(call.runtime.spend(shared ? 0 : cost::weigh(std::min(a.weight(), b.weight()))));
   return yes(shared ? a.heap() == b.heap() : equals(a, b));
 }
 
@@ -159,7 +156,7 @@ constexpr std::array<Builtin, 39> kTests = {{
     {"boolean", is_kind<Kind::boolean>},
     {"false", is_exactly<false>},
     {"true", is_exactly<true>},
-    {"integer", is_kind<Kind::integer>},
+    {"integer", is_kind<Kind::integer, Kind::big_integer>},
     {"float", is_kind<Kind::real>},
     {"lower", is_case<is_lower, is_upper>},
     {"upper", is_case<is_upper, is_lower>},

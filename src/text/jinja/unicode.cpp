@@ -127,16 +127,6 @@ size_t char_offset(std::string_view text, size_t n) {
   return at;
 }
 
-std::vector<std::string_view> split_chars(std::string_view text) {
-  std::vector<std::string_view> chars;
-  for (size_t at = 0; at < text.size();) {
-    const size_t length = char_bytes(text, at);
-    chars.push_back(text.substr(at, length));
-    at += length;
-  }
-  return chars;
-}
-
 // The characters for which Python's str.isspace() holds.
 bool is_space(char32_t c) {
   if (c < 0x80) {
@@ -262,6 +252,7 @@ void append_lower(std::string& out, std::string_view text, size_t at) {
 
 std::string to_upper(std::string_view text) {
   std::string out;
+  out.reserve(text.size());
   for (size_t at = 0; at < text.size(); at += char_bytes(text, at)) {
     append_upper(out, char_at(text, at));
   }
@@ -270,6 +261,7 @@ std::string to_upper(std::string_view text) {
 
 std::string to_lower(std::string_view text) {
   std::string out;
+  out.reserve(text.size());
   for (size_t at = 0; at < text.size(); at += char_bytes(text, at)) {
     append_lower(out, text, at);
   }
@@ -278,6 +270,7 @@ std::string to_lower(std::string_view text) {
 
 std::string to_capitalized(std::string_view text) {
   std::string out;
+  out.reserve(text.size());
   for (size_t at = 0; at < text.size(); at += char_bytes(text, at)) {
     if (at == 0) {
       append_title(out, char_at(text, at));
@@ -290,6 +283,7 @@ std::string to_capitalized(std::string_view text) {
 
 std::string to_title(std::string_view text) {
   std::string out;
+  out.reserve(text.size());
   bool inside = false;
   for (size_t at = 0; at < text.size(); at += char_bytes(text, at)) {
     const char32_t c = char_at(text, at);
@@ -305,6 +299,7 @@ std::string to_title(std::string_view text) {
 
 std::string to_casefold(std::string_view text) {
   std::string out;
+  out.reserve(text.size());
   for (size_t at = 0; at < text.size(); at += char_bytes(text, at)) {
     const char32_t c = char_at(text, at);
     const Expansion* e = expansion(c);
@@ -320,6 +315,7 @@ std::string to_casefold(std::string_view text) {
 
 std::string swap_case(std::string_view text) {
   std::string out;
+  out.reserve(text.size());
   for (size_t at = 0; at < text.size(); at += char_bytes(text, at)) {
     const char32_t c = char_at(text, at);
     if (is_upper(c)) {
@@ -360,34 +356,6 @@ std::string_view strip(std::string_view text, Side side, const std::string_view*
     text.remove_suffix(length);
   }
   return text;
-}
-
-std::vector<std::string_view> split_lines(std::string_view text, bool keep_ends) {
-  const auto ends_line = [](char32_t c) {
-    return (c >= 0x0A && c <= 0x0D) || (c >= 0x1C && c <= 0x1E) || c == 0x85 || c == 0x2028 ||
-           c == 0x2029;
-  };
-  std::vector<std::string_view> lines;
-  size_t start = 0;
-  size_t at = 0;
-  while (at < text.size()) {
-    const size_t length = char_bytes(text, at);
-    if (!ends_line(char_at(text, at))) {
-      at += length;
-      continue;
-    }
-    const size_t end = at;
-    at += length;
-    if (text[end] == '\r' && at < text.size() && text[at] == '\n') {
-      ++at;
-    }
-    lines.push_back(text.substr(start, (keep_ends ? at : end) - start));
-    start = at;
-  }
-  if (start < text.size()) {
-    lines.push_back(text.substr(start));
-  }
-  return lines;
 }
 
 }  // namespace quern::jinja

@@ -5,7 +5,6 @@
 #include <cstddef>
 #include <string>
 #include <string_view>
-#include <vector>
 
 namespace quern::jinja {
 
@@ -18,7 +17,6 @@ void append_char(std::string& out, char32_t c);
 // Byte offset of the n-th character; text.size() when there are fewer.
 size_t char_offset(std::string_view text, size_t n);
 bool valid_utf8(std::string_view text);
-std::vector<std::string_view> split_chars(std::string_view text);
 
 bool is_space(char32_t c);
 bool is_alpha(char32_t c);
@@ -32,6 +30,8 @@ inline bool is_cased(char32_t c) {
   return is_upper(c) || is_lower(c) || is_title(c);
 }
 
+// None makes a text longer than kCaseGrowth times, its buffer included.
+inline constexpr size_t kCaseGrowth = 3;
 std::string to_upper(std::string_view text);
 std::string to_lower(std::string_view text);
 std::string to_capitalized(std::string_view text);
@@ -42,6 +42,5 @@ std::string swap_case(std::string_view text);
 enum class Side { left, right, both };
 // Strips whitespace, or the characters in `chars` when it is given.
 std::string_view strip(std::string_view text, Side side, const std::string_view* chars = nullptr);
-std::vector<std::string_view> split_lines(std::string_view text, bool keep_ends);
 
 }  // namespace quern::jinja

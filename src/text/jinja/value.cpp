@@ -39,6 +39,12 @@ Value Value::object(Kind kind, std::shared_ptr<Object> object) {
   return value;
 }
 
+Value Value::big_integer(std::string digits) {
+  Value value = string(std::move(digits));
+  value.kind_ = Kind::big_integer;
+  return value;
+}
+
 Value Value::string(std::string text) {
   auto object = std::make_shared<StringObject>();
   object->n_chars = count_chars(text);
@@ -143,6 +149,7 @@ bool equal_ranges(const RangeObject& a, const RangeObject& b) {
 bool equal_objects(const Value& a, const Value& b) {
   switch (a.kind()) {
     case Kind::string:
+    case Kind::big_integer:
       return a.text() == b.text();
     case Kind::list:
     case Kind::tuple:
@@ -210,23 +217,40 @@ bool hashable(const Value& value) {
   }
 }
 
+namespace {
+
+// splitmix64's finalizer (Steele, Lea, Flood 2014) over both.
+size_t mix(size_t hash, size_t more) {
+  uint64_t x = static_cast<uint64_t>(hash) * 0x9E3779B97F4A7C15U + more;
+  x = (x ^ x >> 30) * 0xBF58476D1CE4E5B9U;
+  x = (x ^ x >> 27) * 0x94D049BB133111EBU;
+  return static_cast<size_t>(x ^ x >> 31);
+}
+
+}  // namespace
+
 size_t hash_value(const Value& value) {
   switch (value.kind()) {
     case Kind::string:
+    case Kind::big_integer:
       return std::hash<std::string_view>{}(value.text());
     case Kind::boolean:
     case Kind::integer:
     case Kind::real:
       return std::hash<double>{}(value.as_real());
     case Kind::tuple: {
-      size_t hash = 0;
+      size_t hash = value.items().size();
       for (const Value& item : value.items()) {
-        hash = hash * 31 + hash_value(item);
+        hash = mix(hash, hash_value(item));
       }
       return hash;
     }
-    case Kind::range:
-      return static_cast<size_t>(value.as<RangeObject>().n_items);
+    case Kind::range: {
+      // Equal ranges may differ in their stops, and short ones in their steps.
+      const auto& range = value.as<RangeObject>();
+      const auto n_items = static_cast<size_t>(range.n_items);
+      return n_items == 0 ? 0 : mix(n_items, static_cast<size_t>(range.start));
+    }
     case Kind::none:
     case Kind::undefined:
       return 0;
@@ -287,7 +311,14 @@ void Dict::append(Value key, Value value, size_t hash) {
   hashes_.push_back(hash);
   if (entries_.size() > kIndexFrom) {
     rebuild();
+  } else {
+    longest_probe_ = entries_.size();
   }
+}
+
+size_t Dict::heap_bytes() const {
+  return entries_.capacity() * sizeof(Entry) + hashes_.capacity() * sizeof(size_t) +
+         slots_.capacity() * sizeof(uint32_t);
 }
 
 void Dict::rebuild() {
@@ -298,14 +329,18 @@ void Dict::rebuild() {
       n_slots *= 2;
     }
     slots_.assign(n_slots, 0);
+    longest_probe_ = 0;
     first = 0;
   }
   const size_t mask = slots_.size() - 1;
   for (size_t i = first; i < entries_.size(); ++i) {
     size_t at = hashes_[i] & mask;
+    size_t n_probes = 1;
     while (slots_[at] != 0) {
       at = (at + 1) & mask;
+      ++n_probes;
     }
+    longest_probe_ = std::max(longest_probe_, n_probes);
     slots_[at] = static_cast<uint32_t>(i + 1);
   }
 }
@@ -314,6 +349,7 @@ void Dict::clear() {
   entries_.clear();
   hashes_.clear();
   slots_.clear();
+  longest_probe_ = 0;
 }
 
 }  // namespace quern::jinja

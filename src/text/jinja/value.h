@@ -19,6 +19,8 @@ enum class Kind : uint8_t {
   none,
   boolean,
   integer,
+  big_integer,  // beyond 64 bits, from outside: kept as its digits, which is all that it is good
+                // for
   real,
   string,
   list,
@@ -58,7 +60,8 @@ struct Object {
   MemoryAccount* account = nullptr;
   size_t charged_bytes = 0;
   uint32_t depth = 1;
-  // Nodes of the tree below, a shared node counted each time: the cost of comparing or hashing it.
+  // Nodes of the tree below, a shared node counted each time, plus one for every 64 bytes of text:
+  // the cost of comparing or hashing it.
   uint64_t weight = 1;
 };
 
@@ -72,6 +75,7 @@ class Value {
   static Value boolean(bool b);
   static Value integer(int64_t i);
   static Value real(double d);
+  static Value big_integer(std::string digits);
   static Value string(std::string text);
   static Value list(std::vector<Value> items);
   static Value tuple(std::vector<Value> items);
@@ -88,9 +92,9 @@ class Value {
 
   // Each of these needs the matching kind.
   bool as_bool() const { return scalar_.boolean; }
-  int64_t as_integer() const;  // integer or boolean
-  double as_real() const;      // any number
-  std::string_view text() const;
+  int64_t as_integer() const;     // integer or boolean
+  double as_real() const;         // any number
+  std::string_view text() const;  // of a string, or the digits of a big integer
   size_t n_chars() const;
   bool is_markup() const;                   // a string that `safe` or `escape` made
   const std::vector<Value>& items() const;  // list, tuple, view
@@ -146,6 +150,10 @@ class Dict {
   // Height of the highest value, and the weight of all.
   uint32_t depth() const { return depth_; }
   uint64_t weight() const { return weight_; }
+  // The most entries that had to be looked at to place one: the cost of find() and set(), which
+  // keys made to collide can drive up.
+  size_t longest_probe() const { return longest_probe_; }
+  size_t heap_bytes() const;
 
  private:
   static constexpr size_t kIndexFrom = 8;  // below, a linear search is faster
@@ -159,6 +167,7 @@ class Dict {
   std::vector<uint32_t> slots_;  // open addressing; 0 is empty, else index + 1
   uint32_t depth_ = 0;
   uint64_t weight_ = 0;
+  size_t longest_probe_ = 0;
 };
 
 struct StringObject : Object {

@@ -33,6 +33,18 @@ TEST(Result, ExitCodesFollowTheContract) {
   EXPECT_EQ(exit_code(ErrorKind::cancelled), 130);
 }
 
+TEST(Error, StaysOneLineWhateverAFileSays) {
+  const Error error = {.where = "template",
+                       .what =
+                           "a\n\x1b[2J\x7f\t\xc2\x9b"
+                           "1mGr\xc3\xbc\xc3\x9f"
+                           "e \\n",
+                       .expected = "b\r"};
+  EXPECT_EQ(error.to_string(),
+            "[template] a\\n\\x1b[2J\\x7f\\x09\\x9b1mGr\xc3\xbc\xc3\x9f"
+            "e \\n; expected b\\x0d");
+}
+
 TEST(Error, SaysWhereAndWhatAndLeavesOutAnEmptyExpectation) {
   EXPECT_EQ((Error{.where = "gguf", .what = "bad magic", .expected = ""}).to_string(),
             "[gguf] bad magic");

@@ -95,20 +95,195 @@ TEST(JinjaLimits, CyclesPrintAsErrorsAndDoNotLeak) {
 
 TEST(JinjaLimits, StepsOutputAndMemoryAreBounded) {
   expect_error("{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}",
-               "too many steps", {.steps = 100'000});
+               "too many steps", {.fuel = 10'000'000});
   expect_error("{% for i in range(99999) %}0123456789{% endfor %}", "too much text",
                {.output_bytes = 1000});
   for (const char* source :
        {"{% set ns = namespace(x='ab') %}{% for i in range(60) %}{% set ns.x = ns.x + ns.x %}"
         "{% endfor %}",
-        "{{ 'x' * 9223372036854775807 }}", "{{ [1] * 9223372036854775807 }}",
-        "{{ 'x'.center(9223372036854775807) }}", "{{ '%2000000000d' % 1 }}",
-        "{{ '{:>2000000000}'.format(1) }}", "{{ 'a'.replace('', 'x' * 100000) * 100000 }}",
-        "{{ [1]|batch(9223372036854775807, 0)|list }}", "{{ [1]|slice(9223372036854775807)|list }}",
-        "{{ [1]|tojson(indent=9223372036854775807) }}", "{{ 'a'|indent(9223372036854775807) }}",
-        "{{ 'a'.zfill(9223372036854775807) }}", "{{ '\t'.expandtabs(9223372036854775807) }}"}) {
+        "{{ 'x' * 9223372036854775807 }}",
+        "{{ [1] * 9223372036854775807 }}",
+        "{{ 'x'.center(9223372036854775807) }}",
+        "{{ '%2000000000d' % 1 }}",
+        "{{ '{:>2000000000}'.format(1) }}",
+        "{{ 'a'.replace('', 'x' * 100000) * 100000 }}",
+        "{{ [1]|batch(9223372036854775807, 0)|list }}",
+        "{{ [1]|slice(9223372036854775807)|list }}",
+        "{{ [1]|tojson(indent=9223372036854775807) }}",
+        "{{ 'a'|indent(9223372036854775807) }}",
+        "{{ 'a'.zfill(9223372036854775807) }}",
+        "{{ '\t'.expandtabs(9223372036854775807) }}",
+        "{{ '{:999999999}'.format(1) }}",
+        "{{ '%999999999d' % 1 }}",
+        "{{ '%.999999999d' % 1 }}",
+        "{{ '%*d' % (999999999, 1) }}",
+        "{{ [1]|tojson(indent=100000000) }}",
+        "{{ ('b' * 100000).join(['a'] * 100000) }}",
+        "{{ (['a'] * 100000)|join('b' * 100000) }}",
+        "{{ ('a' * 100000).replace('a', 'b' * 100000) }}",
+        "{{ ('a' * 100000)|replace('', 'b' * 100000) }}",
+        "{{ 'x' * 900000000 }}",
+        "{{ 'x'|center(900000000) }}",
+        "{{ 'x'.ljust(900000000) }}",
+        "{{ ('\n' * 10000)|indent(1000000) }}",
+        "{{ ('a' * 30000000)|list }}",
+        "{{ ('a' * 30000000).split('a') }}",
+        "{{ '&' * 20000000 ~ ('&' * 20000000)|e }}",
+        "{{ ('&' * 30000000)|urlencode }}"}) {
     expect_error(source, "too much memory", {.memory_bytes = 64 << 20});
   }
+}
+
+// Text that a macro has written so far is alive while it calls another.
+TEST(JinjaLimits, TextsInTheMakingCountAsMemory) {
+  expect_error("{% macro m(n) %}{{ 'x' * 1000000 }}{{ m(n + 1) }}{% endmacro %}{{ m(0) }}",
+               "too much memory", {.memory_bytes = 16 << 20});
+  expect_error("{% for x in [[]] recursive %}{{ 'x' * 1000000 }}{{ loop([x]) }}{% endfor %}",
+               "too much memory", {.memory_bytes = 16 << 20});
+  expect_error("{% macro m(a) %}{{ m(*varargs) }}{% endmacro %}{{ m(*range(99999)) }}",
+               "too much memory", {.memory_bytes = 16 << 20});
+}
+
+// Small objects count too: bound methods, undefined values, cyclers.
+TEST(JinjaLimits, SmallObjectsCountAsMemory) {
+  for (const char* item : {"'a'.upper", "nope", "{}.nope", "cycler(1)", "joiner()"}) {
+    expect_error("{% set ns = namespace(l=none) %}{% for i in range(99999) %}{% set ns.l = (ns, " +
+                     std::string(item) + ", " + item +
+                     ") %}{% set n = namespace(x=ns.l) %}"
+                     "{% endfor %}",
+                 "too much memory", {.memory_bytes = 8 << 20});
+  }
+}
+
+// Each makes many bytes or items work in few steps.
+TEST(JinjaLimits, WorkWithinAStepIsPaidFor) {
+  for (const char* source :
+       {"{% for i in range(1000) %}{{ (('ß' * 1000000)|upper)|length }}{% endfor %}",
+        "{% set a = 'é' * 10000000 %}{% for i in range(1000) %}{{ a[9999998] }}{% endfor %}",
+        "{% set a = 'e' * 10000000 %}{% for i in range(100) %}{{ a[::-1]|length }}{% endfor %}",
+        "{% set a = 'é' * 1000000 %}{% for i in range(1000) %}{{ a[::-1]|length }}{% endfor %}",
+        "{% set a = 'é' * 1000000 %}{% for i in range(1000) %}{{ a[5:]|length }}{% endfor %}",
+        "{% set a = 'a' * 9000000 %}{% for i in range(1000) %}{{ a.count('b') }}{% endfor %}",
+        "{% set a = 'a' * 9000000 %}{% for i in range(1000) %}{{ a.rfind('b') }}{% endfor %}",
+        "{% set a = 'a' * 9000000 %}{% for i in range(1000) %}{{ 'b' in a }}{% endfor %}",
+        "{% set a = ' ' * 9000000 %}{% for i in range(1000) %}{{ a|trim }}{% endfor %}",
+        "{% set a = ' ' * 9000000 %}{% for i in range(1000) %}{{ a.split() }}{% endfor %}",
+        "{{ ('b' * 1000000).strip('a' * 1000000 + 'b') }}",
+        "{% set a = 'a' * 9000000 %}{% set b = 'a' * 9000000 %}"
+        "{% for i in range(9999) %}{{ a == b }}{{ a is sameas b }}{{ a < b }}{% endfor %}",
+        "{% set a = 'a' * 9000000 %}{% for i in range(9999) %}{{ {}[a] }}{% endfor %}",
+        "{% set a = 'a' * 9000000 %}{% for i in range(9999) %}{{ a.startswith(a) }}{% endfor %}",
+        "{% set a = 'é' * 9000000 %}{% for i in range(99) %}{{ a.isalpha() }}{% endfor %}",
+        "{% set a = 'é' * 9000000 %}{% for i in range(99) %}{{ a|wordcount }}{% endfor %}",
+        "{% set l = range(100000)|list %}{% for i in range(999) %}{{ l|sort|length }}{% endfor %}",
+        "{% set l = range(100000)|list %}{% for i in range(999) %}{{ l|last }}{% endfor %}",
+        "{% set l = range(100000)|list %}{% for i in range(999) %}{{ l[1:]|length }}{% endfor %}",
+        "{% set l = range(100000)|list %}{% for i in range(999) %}{{ -1 in l }}{% endfor %}",
+        "{% set l = range(90000) %}{% for i in l %}{% for j in l %}{% endfor %}{% endfor %}",
+        "{% set ns = namespace(x=(1,)) %}{% for i in range(60) %}{% set ns.x = (ns.x, ns.x) %}"
+        "{% endfor %}{{ {}[ns.x] }}",
+        "{% set ns = namespace(x=(1,)) %}{% for i in range(60) %}{% set ns.x = (ns.x, ns.x) %}"
+        "{% endfor %}{{ {}.get(ns.x) }}"}) {
+    expect_error(source, "too many steps");
+  }
+}
+
+// A needle that nearly matches everywhere: quadratic unless the search is linear.
+TEST(JinjaLimits, SearchesAreLinear) {
+  const std::string haystack =
+      "{% set a = 'a' * 1000000 %}{% set b = 'a' * 500000 + 'b' %}"
+      "{% set c = 'b' + 'a' * 500000 %}";
+  EXPECT_EQ(render(haystack + "{{ a.count(b) }} {{ b in a }} {{ a.find(b) }} {{ a.rfind(c) }} "
+                              "{{ a.split(b)|length }} {{ a.rsplit(c)|length }} "
+                              "{{ a.partition(b)[1] }}{{ a.rpartition(c)[1] }}"
+                              "{{ a.replace(b, '')|length }}"),
+            "0 False -1 -1 1 1 1000000");
+}
+
+TEST(JinjaLimits, SearchesFromTheEndFindTheLast) {
+  EXPECT_EQ(render("{{ 'abaabab'.rfind('aba') }} {{ 'abaabab'.rfind('ab') }} "
+                   "{{ 'aaaa'.rsplit('aa') }} {{ 'a-b--c'.rsplit('-', 1) }} {{ 'aab'.rfind('') }}"),
+            "2 5 ['', '', ''] ['a-b-', 'c'] 3");
+}
+
+// Keys made to collide cost what their search costs.
+TEST(JinjaLimits, EqualHashesArePaidFor) {
+  Dict dict;
+  for (int i = 0; i < 100; ++i) {
+    dict.set(Value::integer(i), Value::none());
+  }
+  EXPECT_LT(dict.longest_probe(), 30U);
+  // none and an undefined value have the same hash, and so do tuples of them.
+  Dict colliding;
+  for (int i = 0; i < 64; ++i) {
+    std::vector<Value> key;
+    for (int bit = 0; bit < 6; ++bit) {
+      key.push_back((i >> bit & 1) != 0 ? Value::none() : Value());
+    }
+    colliding.set(Value::tuple(std::move(key)), Value::none());
+  }
+  EXPECT_EQ(colliding.size(), 64U);
+  EXPECT_EQ(colliding.longest_probe(), 64U);
+}
+
+std::string message_of(int i) {
+  return "Message " + std::to_string(i) + ": **Grüße**, 你好! <think>a</think> b\n\n" +
+         repeat("The quick brown fox jumps over the lazy dog. ", 20);
+}
+
+// 1 MB in 1000 messages, each handled as the most thorough templates do, and 100 tools: within a
+// third of the fuel.
+TEST(JinjaLimits, LongPromptsFit) {
+  std::vector<Value> messages;
+  for (int i = 0; i < 1000; ++i) {
+    Dict message;
+    message.set("role", Value::string(i % 2 == 0 ? "user" : "assistant"));
+    message.set("content", Value::string(message_of(i)));
+    messages.push_back(Value::dict(std::move(message)));
+  }
+  std::vector<Value> tools;
+  for (int i = 0; i < 100; ++i) {
+    Dict tool;
+    tool.set("name", Value::string("tool" + std::to_string(i)));
+    tool.set("description", Value::string(message_of(i)));
+    tools.push_back(Value::dict(std::move(tool)));
+  }
+  Dict context;
+  context.set("messages", Value::list(std::move(messages)));
+  context.set("tools", Value::list(std::move(tools)));
+  const std::string source =
+      "{{ tools|tojson(indent=4) }}{% for t in tools %}{{ t|tojson }}{% endfor %}"
+      "{% set ns = namespace(last=0) %}{% for m in messages[::-1] %}"
+      "{% if '<tool>' not in m.content and m.content.startswith('<') %}{% endif %}{% endfor %}"
+      "{% for m in messages %}{% if m.role == 'user' %}{% set ns.last = loop.index0 %}{% endif %}"
+      "{% endfor %}"
+      "{% for m in messages %}{% set c = m.content|trim %}"
+      "{% if '</think>' in c %}{% set r = c.split('</think>')[0].rstrip('\n').split('<think>')[-1] "
+      "%}{% set c = c.split('</think>')[-1].lstrip('\n') %}{% endif %}"
+      "{% set c = c.replace('**', '')|replace('\n', ' ') %}"
+      "{{ '<|im_start|>' ~ m['role'] ~ '\n' + c + '<|im_end|>' }}{{ c.strip() }}{% endfor %}";
+  const Limits third = {.fuel = Limits{}.fuel / 3};
+  const auto text = render_result(source, context, third);
+  ASSERT_TRUE(text.has_value()) << text.error().to_string();
+  EXPECT_GT(text->size(), 1'900'000U);
+}
+
+TEST(JinjaLimits, LongMessagesOfErrorsAreCut) {
+  const auto text = render_result("{{ raise_exception('x' * 1000000) }}");
+  ASSERT_FALSE(text.has_value());
+  EXPECT_LT(text.error().what.size(), 11'000U);
+  const auto name = render_result("{{ {}['x' * 1000000].y }}");
+  ASSERT_FALSE(name.has_value());
+  EXPECT_LT(name.error().what.size(), 1000U);
+}
+
+TEST(JinjaLimits, FiltersLeftOutAreNamed) {
+  for (const char* name : {"wordwrap", "pprint", "random", "urlize"}) {
+    expect_error("{{ 'a'|" + std::string(name) + " }}",
+                 "the filter '" + std::string(name) + "' is not supported");
+  }
+  expect_error("{{ 'a'|nope }}", "No filter named 'nope' found.");
+  expect_error("{% autoescape true %}a{% endautoescape %}", "autoescape");
 }
 
 TEST(JinjaLimits, SharedValuesCostWhatTheyUnfoldTo) {
@@ -118,7 +293,7 @@ TEST(JinjaLimits, SharedValuesCostWhatTheyUnfoldTo) {
       "{% endfor %}";
   for (const char* use : {"{{ ns.x == ns.y }}", "{{ ns.x|tojson }}", "{{ ns.x }}",
                           "{{ ns.x < ns.y }}", "{{ ns.x in [ns.y] }}"}) {
-    EXPECT_FALSE(render_result(doubled + use, {}, {.steps = 1'000'000}).has_value()) << use;
+    EXPECT_FALSE(render_result(doubled + use, {}, {.fuel = 50'000'000}).has_value()) << use;
   }
 }
 

@@ -33,6 +33,19 @@ TEST(Jinja, IntegersBeyond64BitsAreAnError) {
   EXPECT_EQ(render("{{ 9223372036854775806 + 1 }}"), "9223372036854775807");
 }
 
+TEST(Jinja, BigIntegersFromOutsideKeepTheirDigits) {
+  Dict context;
+  context.set("n", Value::big_integer("18446744073709551615"));
+  EXPECT_EQ(render("{{ n }} {{ [n] }} {{ {'n': n}|tojson }} {{ n is integer }} {{ n is number }} "
+                   "{{ n is string }} {{ n == n }} {{ n == 1 }} {{ n ~ '' }} {{ n|int }}",
+                   context),
+            "18446744073709551615 [18446744073709551615] {\"n\": 18446744073709551615} True True "
+            "False True False 18446744073709551615 18446744073709551615");
+  for (const char* source : {"{{ n + 1 }}", "{{ 1 - n }}", "{{ -n }}", "{{ n > 1 }}"}) {
+    EXPECT_NE(render(source, context).find("beyond 64 bits"), std::string::npos) << source;
+  }
+}
+
 TEST(Jinja, SlicesCountCharactersAndTakeNegativeSteps) {
   EXPECT_EQ(render("{{ 'Grüße'[::-1] }} {{ 'Grüße'[2:4] }} {{ 'Grüße'[-1] }}"), "eßürG üß e");
   EXPECT_EQ(render("{{ [1, 2, 3, 4][3:0:-2] }}{{ 'abc'[5:] }}"), "[4, 2]");
