@@ -35,9 +35,9 @@ uint64_t random_seed() {
 Result<std::unique_ptr<Engine>> Engine::create(LoadedModel& loaded, const EngineConfig& config) {
   std::unique_ptr<Engine> engine(new Engine(loaded, config));
   QUERN_TRY(engine->make_pool());
-  const uint32_t vocab_size = loaded.model().config().vocab_size;
-  engine->logits_.resize(vocab_size);
-  engine->scratch_ = std::make_unique<SamplerScratch>(vocab_size, engine->max_context_);
+  engine->n_words_ = loaded.tokenizer().vocab_size();
+  engine->logits_.resize(loaded.model().config().vocab_size);
+  engine->scratch_ = std::make_unique<SamplerScratch>(engine->n_words_, engine->max_context_);
   return engine;
 }
 
@@ -87,12 +87,12 @@ Status Engine::check_request(const Request& request) const {
                                           request.prompt.size(), max_context_),
                               "a shorter prompt, or a longer context (--ctx)"));
   }
+  // Rows that pad the embedding beyond the vocabulary can be computed, but stand for no text.
+  const uint32_t n_ids = request.max_tokens == 0 ? loaded_.model().config().vocab_size : n_words_;
   for (const TokenId token : request.prompt) {
-    if (value(token) < 0 ||
-        value(token) >= static_cast<int32_t>(loaded_.model().config().vocab_size)) {
-      return fail(
-          request_error(fmt::format("token id {}", value(token)),
-                        fmt::format("ids from 0 to {}", loaded_.model().config().vocab_size - 1)));
+    if (value(token) < 0 || static_cast<uint32_t>(value(token)) >= n_ids) {
+      return fail(request_error(fmt::format("token id {}", value(token)),
+                                fmt::format("ids from 0 to {}", n_ids - 1)));
     }
   }
   return {};
@@ -101,11 +101,13 @@ Status Engine::check_request(const Request& request) const {
 Result<SeqId> Engine::submit(Request request) {
   QUERN_TRY(check_request(request));
   QUERN_ASSIGN(Sampler sampler,
-               Sampler::create(request.sampling, {.vocab_size = loaded_.model().config().vocab_size,
+               Sampler::create(request.sampling, {.vocab_size = n_words_,
                                                   .context_length = max_context_,
                                                   .choice_index = request.choice_index}));
   for (const TokenId token : request.prompt) {
-    sampler.accept(token);
+    if (request.max_tokens > 0) {
+      sampler.accept(token);
+    }
   }
   const SeqId id{next_id_++};
   Sequence sequence;
@@ -180,7 +182,9 @@ void Engine::sample_sequence(const BatchSequence& rows, uint32_t logit_index) {
   }
   StepResult result{.seq = rows.seq, .token = kNoToken, .finish = {}};
   const auto sample =
-      live.sampler.sample({.logits = logits_, .token_index = sequence.n_generated()}, *scratch_);
+      live.sampler.sample({.logits = std::span<const float>(logits_).first(n_words_),
+                           .token_index = sequence.n_generated()},
+                          *scratch_);
   if (sample) {
     emit(live, *sample, result);
     ++stats_.n_generated_tokens;

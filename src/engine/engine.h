@@ -85,6 +85,7 @@ class Engine {
   Batch batch_;
   std::vector<StepResult> results_;
   std::vector<SequencePtr> finished_;
+  uint32_t n_words_ = 0;       // tokens that the tokenizer knows; the embedding may have more rows
   std::vector<float> logits_;  // [vocab_size], of one row
   std::unique_ptr<SamplerScratch> scratch_;
   EngineStats stats_;

@@ -113,8 +113,8 @@ void write_tiny_model(const std::filesystem::path& path, const TinyModel& m) {
   add_hyper_parameters(out, m);
   add_vocabulary(out, m);
   const uint32_t kv_width = m.d_model / m.n_heads * m.n_kv_heads;
-  out.matrix("token_embd.weight", m.vocab_size, m.d_model);
-  out.matrix("output.weight", m.vocab_size, m.d_model);
+  out.matrix("token_embd.weight", m.vocab_size + m.n_padding_rows, m.d_model);
+  out.matrix("output.weight", m.vocab_size + m.n_padding_rows, m.d_model);
   out.norm("output_norm.weight", m.d_model);
   for (uint32_t i = 0; i < m.n_layers; ++i) {
     const auto name = [i](const char* suffix) {

@@ -16,6 +16,7 @@ struct TinyModel {
   uint32_t d_model = 256;  // a super-block of every format
   uint32_t d_ff = 512;
   uint32_t vocab_size = 300;
+  uint32_t n_padding_rows = 0;  // of embedding and head, beyond the vocabulary
   uint32_t max_context = 2048;
 };
 

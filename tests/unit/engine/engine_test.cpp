@@ -127,6 +127,25 @@ TEST_F(EngineTest, RefusesWhatCannotRun) {
   EXPECT_FALSE(engine_->has_work());
 }
 
+// Embeddings are often padded to a round number of rows, whose logits are noise.
+TEST_F(EngineTest, DrawsOnlyTokensOfTheVocabulary) {
+  test::write_tiny_model(path(), {.dtype = DType::q4_0, .n_padding_rows = 900});
+  open(1, kRoomyPool);
+  Answer answer;
+  Request r = request(0, answer);
+  r.max_tokens = 100;
+  r.sampling.temperature = 1000.0F;
+  r.sampling.ignore_eos = true;
+  ASSERT_TRUE(engine_->submit(std::move(r)).has_value());
+  while (engine_->has_work()) {
+    engine_->step();
+  }
+  EXPECT_EQ(answer.tokens.size(), 100U);
+  for (const TokenId token : answer.tokens) {
+    EXPECT_LT(value(token), 300);
+  }
+}
+
 TEST_F(EngineTest, ACancelledRequestEndsAndTheOthersGoOn) {
   open(1, kRoomyPool);
   std::vector<Answer> answers(2);
