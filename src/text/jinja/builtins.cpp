@@ -5,6 +5,8 @@
 #include <array>
 #include <span>
 
+#include "text/jinja/error.h"
+#include "text/jinja/print.h"
 #include "text/jinja/tables.h"
 
 namespace quern::jinja {
@@ -32,10 +34,16 @@ NativeFn find_filter(std::string_view name) {
   return nullptr;
 }
 
-bool is_left_out_filter(std::string_view name) {
-  static constexpr std::array<std::string_view, 4> kNames = {"pprint", "random", "urlize",
-                                                             "wordwrap"};
-  return std::find(kNames.begin(), kNames.end(), name) != kNames.end();
+std::unexpected<Error> raise_unknown(const Unknown& unknown) {
+  static constexpr std::array<std::string_view, 4> kLeftOut = {"pprint", "random", "urlize",
+                                                               "wordwrap"};
+  const std::string name = short_repr(unknown.name);
+  const bool left_out = std::find(kLeftOut.begin(), kLeftOut.end(), unknown.name) != kLeftOut.end();
+  if (unknown.filter && left_out) {
+    return raise("the filter " + name + " is not supported", "a template without it");
+  }
+  return raise(std::string("No ") + (unknown.filter ? "filter" : "test") + " named " + name +
+               std::string(unknown.end));
 }
 
 NativeFn find_test(std::string_view name) {

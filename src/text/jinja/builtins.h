@@ -16,8 +16,13 @@ struct Builtin {
 // Null when there is none of that name.
 NativeFn find_filter(std::string_view name);
 NativeFn find_test(std::string_view name);
-// Whether Jinja has a filter of that name that this engine leaves out.
-bool is_left_out_filter(std::string_view name);
+// The error of a filter or test that is in no table, or that Jinja has and this engine leaves out.
+struct Unknown {
+  bool filter = true;  // else a test
+  std::string_view name;
+  std::string_view end;  // of the message
+};
+std::unexpected<Error> raise_unknown(const Unknown& unknown);
 // range, dict, namespace, cycler, joiner, raise_exception, strftime_now.
 const Builtin* find_function(std::string_view name);
 // A method of `kind` that a template may call.

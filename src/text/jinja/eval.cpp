@@ -218,23 +218,11 @@ Result<Value> Interpreter::eval_call(const Expr& expr, const Value* caller) {
   return call(callee, args);
 }
 
-namespace {
-
-std::unexpected<Error> raise_unknown(const Expr& expr) {
-  const std::string name = short_repr(expr.constant);
-  if (expr.kind == ExprKind::filter && is_left_out_filter(expr.constant.text())) {
-    return raise("the filter " + name + " is not supported", "a template without it");
-  }
-  return raise(std::string("No ") + (expr.kind == ExprKind::filter ? "filter" : "test") +
-               " named " + name + " found.");
-}
-
-}  // namespace
-
 Result<Value> Interpreter::eval_native(const Expr& expr) {
   QUERN_ASSIGN(const Value input, eval(*expr.operands[0]));
   if (expr.function == nullptr) {
-    return raise_unknown(expr);
+    return raise_unknown(
+        {.filter = expr.kind == ExprKind::filter, .name = expr.constant.text(), .end = " found."});
   }
   MemoryHold hold(runtime_);
   QUERN_ASSIGN(const Args args, eval_arguments(expr.arguments, hold));
@@ -253,7 +241,7 @@ Result<Value> Interpreter::eval_filter_chain(const Expr& expr, const Value& inpu
     const Expr& filter = *filters.back();
     filters.pop_back();
     if (filter.function == nullptr) {
-      return raise_unknown(filter);
+      return raise_unknown({.filter = true, .name = filter.constant.text(), .end = " found."});
     }
     MemoryHold hold(runtime_);
     QUERN_ASSIGN(const Args args, eval_arguments(filter.arguments, hold));

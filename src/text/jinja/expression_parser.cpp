@@ -463,11 +463,11 @@ Result<std::string> ExpressionParser::dotted_name() {
   return name;
 }
 
-void ExpressionParser::note_unknown(Expr& expr, std::string_view what) {
+void ExpressionParser::note_unknown(const Expr& expr) {
   if (expr.function == nullptr && !state_.soft) {
-    state_.unknown.push_back(raise_at(expr.line, "No " + std::string(what) + " named '" +
-                                                     std::string(expr.constant.text()) + "'.")
-                                 .error());
+    const Unknown unknown = {
+        .filter = expr.kind == ExprKind::filter, .name = expr.constant.text(), .end = "."};
+    state_.unknown.push_back(at_line(raise_unknown(unknown).error(), expr.line));
   }
 }
 
@@ -476,7 +476,7 @@ ExprResult ExpressionParser::filter(const Expr* node) {
   QUERN_ASSIGN(std::string name, dotted_name());
   expr.function = find_filter(name);
   expr.constant = Value::string(std::move(name));
-  note_unknown(expr, "filter");
+  note_unknown(expr);
   expr.operands = {node};
   if (state_.current().is("(")) {
     QUERN_ASSIGN(expr.arguments, arguments());
@@ -501,7 +501,7 @@ ExprResult ExpressionParser::test(const Expr* node) {
   QUERN_ASSIGN(std::string name, dotted_name());
   expr.function = find_test(name);
   expr.constant = Value::string(std::move(name));
-  note_unknown(expr, "test");
+  note_unknown(expr);
   expr.operands = {node};
   QUERN_ASSIGN(expr.arguments, test_arguments());
   QUERN_ASSIGN(const Expr* result, finish(expr));

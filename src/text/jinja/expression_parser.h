@@ -115,7 +115,7 @@ class ExpressionParser {
   Expr& make(ExprKind kind, uint32_t line);
   // Computes the height and checks it.
   ExprResult finish(Expr& expr) const;
-  void note_unknown(Expr& expr, std::string_view what);
+  void note_unknown(const Expr& expr);
 
   ParserState& state_;
 };

@@ -285,7 +285,7 @@ Result<Value> map(const Call& call) {
     const std::string_view name = call.args.positional[0].text();
     const NativeFn filter = find_filter(name);
     if (filter == nullptr) {
-      return raise("No filter named " + short_repr(name) + ".");
+      return raise_unknown({.filter = true, .name = name, .end = "."});
     }
     const Args args = {{call.args.positional.begin() + 1, call.args.positional.end()},
                        call.args.named};

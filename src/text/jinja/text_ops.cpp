@@ -265,7 +265,8 @@ Result<size_t> char_position(Runtime& runtime, const Value& text, size_t n) {
 Result<std::string_view> strip_text(Runtime& runtime, std::string_view text, Side side,
                                     const std::string_view* chars) {
   const size_t n_chars = chars == nullptr ? 0 : chars->size();
-  const uint64_t fuel = cost::walk(text.size()) * (1 + n_chars / 4);
+  // At worst all of it goes, each character looked up among `chars`.
+  const uint64_t fuel = cost::walk(3 * text.size()) * (1 + n_chars / 4);
   QUERN_TRY(runtime.spend(fuel));
   return strip(text, side, chars);
 }
