@@ -282,7 +282,7 @@ TEST(JinjaLimits, FiltersLeftOutAreNamed) {
     expect_error("{{ 'a'|" + std::string(name) + " }}",
                  "the filter '" + std::string(name) + "' is not supported");
   }
-  expect_error("{{ 'a'|nope }}", "No filter named 'nope' found.");
+  expect_error("{{ 'a'|nope }}", "No filter named 'nope'.");
   expect_error("{% autoescape true %}a{% endautoescape %}", "autoescape");
 }
 
