@@ -258,6 +258,17 @@ bool repeatable(const Value& value) {
   return value.is(Kind::string) || value.is_sequence();
 }
 
+// What no operator takes.
+Status check_operand(const Value& operand) {
+  if (operand.is(Kind::undefined)) {
+    return raise_undefined(operand);
+  }
+  if (operand.is(Kind::big_integer)) {
+    return overflow();
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<Value> binary(Runtime& runtime, Operator op, Operands v) {
@@ -270,14 +281,8 @@ Result<Value> binary(Runtime& runtime, Operator op, Operands v) {
   if (op == Operator::modulo && v.left.is(Kind::string)) {
     return format_percent(runtime, v.left, v.right);
   }
-  for (const Value* operand : {&v.left, &v.right}) {
-    if (operand->is(Kind::undefined)) {
-      return raise_undefined(*operand);
-    }
-    if (operand->is(Kind::big_integer)) {
-      return overflow();
-    }
-  }
+  QUERN_TRY(check_operand(v.left));
+  QUERN_TRY(check_operand(v.right));
   if (op == Operator::add) {
     return add(runtime, v);
   }
