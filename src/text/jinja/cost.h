@@ -15,6 +15,12 @@ inline constexpr uint64_t kChar = 15;    // a character mapped through Unicode's
 inline constexpr uint64_t kLook = 2;     // a name compared
 inline constexpr uint64_t kScope = 150;  // a scope opened and closed
 
+// A real number written with so many digits after the point, exactly.
+constexpr uint64_t digits(uint64_t n_digits) {
+  constexpr uint64_t kMostBefore = 330;  // a double may have as many before the point, or zeros
+  return 30 * (std::min<uint64_t>(n_digits, 1000) + kMostBefore);
+}
+
 // Bytes moved as a block.
 constexpr uint64_t copy(uint64_t n_bytes) {
   return n_bytes / 4;

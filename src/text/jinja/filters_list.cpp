@@ -83,6 +83,7 @@ Result<Value> join(const Call& call) {
   TextBuilder out(call.runtime);
   bool begun = false;
   for (const Value& item : all) {
+    QUERN_TRY(call.runtime.spend(cost::kItem));
     QUERN_TRY(out.append(begun ? separator.text() : ""));
     begun = true;
     QUERN_ASSIGN(const Value value, path.get(call.runtime, item));

@@ -22,7 +22,8 @@ template <std::string (*convert)(std::string_view)>
 Result<Value> mapped(const Call& call) {
   QUERN_TRY(Params::bind(call, {.function = "filter", .names = {}}));
   QUERN_ASSIGN(const Value text, to_text(call.runtime, call.self));
-  QUERN_TRY(call.runtime.spend(cost::convert(text.text().size())));
+  // Twice, for what looks at words first.
+  QUERN_TRY(call.runtime.spend(2 * cost::convert(text.text().size())));
   QUERN_TRY(call.runtime.reserve(kCaseGrowth * text.text().size()));
   return call.runtime.string(convert(text.text()), call.self.is_markup());
 }
@@ -74,7 +75,8 @@ Result<Value> trim(const Call& call) {
   QUERN_ASSIGN(const Value text, to_text(call.runtime, call.self));
   QUERN_ASSIGN(const std::string_view chars, p.some(0) ? p.text(0) : Result<std::string_view>(""));
   QUERN_ASSIGN(const std::string_view stripped,
-               strip_text(call.runtime, text.text(), Side::both, p.some(0) ? &chars : nullptr));
+               strip_text(call.runtime, text.text(),
+                          {.side = Side::both, .chars = p.some(0) ? &chars : nullptr}));
   return call.runtime.text(stripped, call.self.is_markup());
 }
 

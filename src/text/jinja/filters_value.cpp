@@ -138,6 +138,8 @@ Result<Value> round(const Call& call) {
     const int64_t value = call.self.as_integer();
     return Value::integer(n_digits >= 0 ? value : round_integer(value, n_digits));
   }
+  QUERN_TRY(
+      call.runtime.spend(cost::digits(static_cast<uint64_t>(std::max<int64_t>(0, n_digits)))));
   return Value::real(round_real(call.self.as_real(), n_digits));
 }
 

@@ -150,6 +150,10 @@ Status format_number(TextBuilder& out, const Value& value, const FormatSpec& spe
                         .grouping = 0,
                         .precision = std::nullopt});
   }
+  if (value.is(Kind::real) || is_real_type(spec.type)) {
+    const int64_t precision = std::max<int64_t>(0, spec.precision.value_or(6));
+    QUERN_TRY(out.runtime().spend(cost::digits(static_cast<uint64_t>(precision))));
+  }
   QUERN_ASSIGN(Digits digits, digits_of(value, spec));
   if (spec.grouping != 0) {
     const bool decimal = spec.type == 0 || spec.type == 'd' || is_real_type(spec.type);

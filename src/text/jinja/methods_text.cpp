@@ -34,7 +34,8 @@ Result<Value> stripped(const Call& call) {
   QUERN_ASSIGN(const Params p, Params::bind(call, {.function = "strip", .names = {"chars"}}));
   QUERN_ASSIGN(const std::string_view chars, p.some(0) ? p.text(0) : Result<std::string_view>(""));
   QUERN_ASSIGN(const std::string_view text,
-               strip_text(call.runtime, call.self.text(), side, p.some(0) ? &chars : nullptr));
+               strip_text(call.runtime, call.self.text(),
+                          {.side = side, .chars = p.some(0) ? &chars : nullptr}));
   return same_kind(call, text);
 }
 

@@ -9,11 +9,13 @@ namespace quern::jinja {
 
 namespace {
 
-// memmem takes time linear in both texts, where std::string_view::find multiplies them. glibc
-// compares up to 256 bytes at each place before it changes to the two-way algorithm.
+// memmem takes time linear in both texts, where std::string_view::find multiplies them. glibc may
+// compare up to 256 bytes at each place before it changes to the two-way algorithm; short texts
+// cost the most for each of their bytes.
 uint64_t search_cost(std::string_view text, std::string_view wanted) {
-  return cost::kNode + wanted.size() +
-         text.size() * (1 + std::min<uint64_t>(wanted.size(), 256) / 32);
+  const uint64_t n_short = std::min<uint64_t>(wanted.size(), 16);
+  const uint64_t n_compared = std::min<uint64_t>(wanted.size(), 256);
+  return cost::kNode + wanted.size() + text.size() * (1 + n_short / 4 + n_compared / 32);
 }
 
 size_t find_from(std::string_view text, std::string_view wanted, size_t at) {
@@ -262,13 +264,12 @@ Result<size_t> char_position(Runtime& runtime, const Value& text, size_t n) {
   return char_offset(bytes, n);
 }
 
-Result<std::string_view> strip_text(Runtime& runtime, std::string_view text, Side side,
-                                    const std::string_view* chars) {
-  const size_t n_chars = chars == nullptr ? 0 : chars->size();
+Result<std::string_view> strip_text(Runtime& runtime, std::string_view text, const Strip& how) {
+  const size_t n_chars = how.chars == nullptr ? 0 : how.chars->size();
   // At worst all of it goes, each character looked up among `chars`.
   const uint64_t fuel = cost::walk(3 * text.size()) * (1 + n_chars / 4);
   QUERN_TRY(runtime.spend(fuel));
-  return strip(text, side, chars);
+  return strip(text, how.side, how.chars);
 }
 
 }  // namespace quern::jinja

@@ -41,7 +41,10 @@ Result<Value> replace_text(Runtime& runtime, const Value& text, const Replacemen
 // Bytes before the n-th character.
 Result<size_t> char_position(Runtime& runtime, const Value& text, size_t n);
 // Text without the whitespace, or without the `chars`, at its ends.
-Result<std::string_view> strip_text(Runtime& runtime, std::string_view text, Side side,
-                                    const std::string_view* chars = nullptr);
+struct Strip {
+  Side side = Side::both;
+  const std::string_view* chars = nullptr;  // whitespace when null
+};
+Result<std::string_view> strip_text(Runtime& runtime, std::string_view text, const Strip& how);
 
 }  // namespace quern::jinja

@@ -175,6 +175,8 @@ TEST(JinjaLimits, WorkWithinAStepIsPaidFor) {
         "{% set a = 'a' * 9000000 %}{% for i in range(9999) %}{{ a.startswith(a) }}{% endfor %}",
         "{% set a = 'é' * 9000000 %}{% for i in range(99) %}{{ a.isalpha() }}{% endfor %}",
         "{% set a = 'é' * 9000000 %}{% for i in range(99) %}{{ a|wordcount }}{% endfor %}",
+        "{% for i in range(99999) %}{% set x = '%.1000f' % 1e-300 %}{% endfor %}",
+        "{% for i in range(99999) %}{% set x = 1.1e-300|round(320) %}{% endfor %}",
         "{% set l = range(100000)|list %}{% for i in range(999) %}{{ l|sort|length }}{% endfor %}",
         "{% set l = range(100000)|list %}{% for i in range(999) %}{{ l|last }}{% endfor %}",
         "{% set l = range(100000)|list %}{% for i in range(999) %}{{ l[1:]|length }}{% endfor %}",
