@@ -118,6 +118,7 @@ Result<Answer> ask(Engine& engine, Question question, AnswerOutput& output) {
     if (event.finish) {
       answer.finish = *event.finish;
       answer.error = event.error;
+      answer.error_kind = event.error_kind;
       answer.usage = event.usage;
       is_over = true;
     }

@@ -44,8 +44,9 @@ struct Question {
 struct Answer {
   std::string text;
   FinishReason finish = FinishReason::error;
-  bool interrupted = false;  // by Ctrl-C
-  std::string error;         // why, when finish is error
+  bool interrupted = false;                  // by Ctrl-C
+  std::string error;                         // why, when finish is error
+  ErrorKind error_kind = ErrorKind::device;  // whose fault that is
   RequestUsage usage = {};
   uint64_t seed = 0;
   std::optional<int64_t> first_text_us = {};  // after asked_us

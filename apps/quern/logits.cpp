@@ -11,9 +11,9 @@
 
 #include "base/interrupt.h"
 #include "commands.h"
-#include "finite.h"
 #include "progress.h"
 #include "report.h"
+#include "sampling/usable_logits.h"
 #include "session.h"
 
 namespace quern::app {

@@ -10,13 +10,13 @@
 
 #include "base/interrupt.h"
 #include "commands.h"
-#include "finite.h"
 #include "gguf/validate.h"
 #include "input_file.h"
 #include "output.h"
 #include "progress.h"
 #include "prompt.h"
 #include "report.h"
+#include "sampling/usable_logits.h"
 #include "session.h"
 
 namespace quern::app {

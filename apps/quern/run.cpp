@@ -87,10 +87,7 @@ Result<int> conclude(const Answer& answer, const AnswerOutput& output) {
   QUERN_TRY(output.status());
   if (answer.finish == FinishReason::error) {
     print_err("quern: {}\n", answer.error);
-    // The engine tells why in words. The sampler refuses logits that the model's file is to blame
-    // for; everything else is the machine's.
-    return exit_code(answer.error.starts_with("[sampling]") ? ErrorKind::invalid_input
-                                                            : ErrorKind::device);
+    return exit_code(answer.error_kind);
   }
   return answer.interrupted ? kInterrupted : 0;
 }

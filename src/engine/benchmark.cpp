@@ -3,12 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 
 #include "base/aligned_buffer.h"
 #include "base/system_info.h"
 #include "base/thread_pool.h"
 #include "kernels/kernel_table.h"
+#include "sampling/usable_logits.h"
 #include "scheduler/sequence.h"
 
 namespace quern {
@@ -73,15 +73,7 @@ class Walk {
   }
 
   // The speed of a model that computes no numbers is no result.
-  Status check_logits() const {
-    if (std::ranges::any_of(logits_, [](float x) { return std::isnan(x) || x == INFINITY; })) {
-      return fail({.kind = ErrorKind::invalid_input,
-                   .where = "bench",
-                   .what = "the model computes logits that are NaN or +inf",
-                   .expected = "finite logits; the model's weights may be damaged"});
-    }
-    return {};
-  }
+  Status check_logits() const { return are_usable(logits_) ? Status() : unusable_logits("bench"); }
 
   void rewind(uint32_t n_tokens) { std::ranges::fill(n_done_, n_tokens); }
 

@@ -104,8 +104,8 @@ Result<SeqId> Engine::submit(Request request) {
                Sampler::create(request.sampling, {.vocab_size = n_words_,
                                                   .context_length = max_context_,
                                                   .choice_index = request.choice_index}));
-  for (const TokenId token : request.prompt) {
-    if (request.max_tokens > 0) {
+  if (request.max_tokens > 0) {
+    for (const TokenId token : request.prompt) {
       sampler.accept(token);
     }
   }
@@ -127,7 +127,8 @@ Result<SeqId> Engine::submit(Request request) {
   live_.emplace(value(id), std::make_unique<Live>(Live{.request = std::move(request),
                                                        .sampler = std::move(sampler),
                                                        .detokenizer = std::move(detokenizer),
-                                                       .error = {}}));
+                                                       .error = {},
+                                                       .error_kind = ErrorKind::device}));
   return id;
 }
 
@@ -139,7 +140,9 @@ bool Engine::step() {
     } else {
       results_.clear();
       for (const BatchSequence& rows : batch_.sequences) {
-        live_.at(value(rows.seq))->error = status.error().to_string();
+        Live& live = *live_.at(value(rows.seq));
+        live.error = status.error().to_string();
+        live.error_kind = status.error().kind;
         results_.push_back({.seq = rows.seq, .token = kNoToken, .finish = FinishReason::error});
       }
     }
@@ -190,6 +193,7 @@ void Engine::sample_sequence(const BatchSequence& rows, uint32_t logit_index) {
     ++stats_.n_generated_tokens;
   } else {
     live.error = sample.error().to_string();
+    live.error_kind = sample.error().kind;
     result.finish = FinishReason::error;
   }
   results_.push_back(result);
@@ -230,6 +234,7 @@ void Engine::hand_over_finished() {
                              .finish = sequence->finish_reason,
                              .cause = sequence->finish_cause,
                              .error = live.error,
+                             .error_kind = live.error_kind,
                              .usage = {.prompt_tokens = sequence->n_prompt,
                                        .cached_tokens = sequence->n_cached_tokens,
                                        .completion_tokens = sequence->n_generated(),

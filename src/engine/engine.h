@@ -61,6 +61,7 @@ class Engine {
     Sampler sampler;
     Detokenizer detokenizer;
     std::string error;
+    ErrorKind error_kind = ErrorKind::device;
   };
 
   Engine(LoadedModel& loaded, const EngineConfig& config) : loaded_(loaded), config_(config) {}

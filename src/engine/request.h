@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/ids.h"
+#include "base/result.h"
 #include "sampling/sampler.h"
 #include "sampling/sampling_params.h"
 #include "scheduler/finish_reason.h"
@@ -33,8 +34,9 @@ struct TokenEvent {
   const SampleResult* sample = nullptr;  // with logprobs where asked for
   std::optional<FinishReason> finish = {};  // set in the last event
   FinishCause cause = FinishCause::none;
-  std::string_view error;   // why, when finish is error
-  RequestUsage usage = {};  // in the last event
+  std::string_view error;                    // why, when finish is error
+  ErrorKind error_kind = ErrorKind::device;  // whose fault that is
+  RequestUsage usage = {};                   // in the last event
 };
 
 struct Request {

@@ -362,18 +362,23 @@ const uint8_t* tile_weights(const MatmulArgs& args, uint32_t tile) {
   return reinterpret_cast<const uint8_t*>(args.weights) + tile * tile_bytes;
 }
 
+// Where a group of tokens that begins at `token` writes a tile's rows.
+inline OutputRows output_rows(const MatmulArgs& args, uint32_t tile, size_t token) {
+  const size_t out_row = args.paired ? token / 2 : token;
+  return {args.out + out_row * args.out_stride,
+          args.out_stride,
+          args.bias,
+          static_cast<int>(tile) * kPairRows,
+          static_cast<int>(args.n_rows),
+          args.paired};
+}
+
 // One tile of rows for one group of T tokens whose tables are filled.
 template <class F, int T>
 void direct_tile(const MatmulArgs& args, const GroupTables& tables, uint32_t tile, size_t token) {
   const size_t n_columns = args.n_columns;
   const size_t panel_bytes = n_columns / F::kElements * F::kBytes;
-  const size_t out_row = args.paired ? token / 2 : token;
-  const OutputRows to{args.out + out_row * args.out_stride,
-                      args.out_stride,
-                      args.bias,
-                      static_cast<int>(tile) * kPairRows,
-                      static_cast<int>(args.n_rows),
-                      args.paired};
+  const OutputRows to = output_rows(args, tile, token);
   for (int panel = 0; panel < 2; ++panel) {
     __m512 acc[T];
     for (__m512& a : acc) {
@@ -452,13 +457,7 @@ void tiled_group(const MatmulArgs& args, const Scratch& scratch, TileRange tiles
          d,
          scratch.tables},
         acc);
-    const size_t out_row = args.paired ? token / 2 : token;
-    const OutputRows to{args.out + out_row * args.out_stride,
-                        args.out_stride,
-                        args.bias,
-                        static_cast<int>(tile) * kPairRows,
-                        static_cast<int>(args.n_rows),
-                        args.paired};
+    const OutputRows to = output_rows(args, tile, token);
     store_panel<T>(to, 0, acc[0]);
     store_panel<T>(to, 1, acc[1]);
   }

@@ -9,7 +9,7 @@
 
 #include "base/result.h"
 
-namespace quern::app {
+namespace quern {
 
 // -inf is a logit: a token that never comes.
 inline bool are_usable(std::span<const float> logits) {
@@ -23,4 +23,4 @@ inline std::unexpected<Error> unusable_logits(std::string where) {
                .expected = "finite logits; the model's weights may be damaged"});
 }
 
-}  // namespace quern::app
+}  // namespace quern
