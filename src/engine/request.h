@@ -48,6 +48,7 @@ struct Request {
   int32_t priority = 0;  // lower is served earlier
   Deadlines deadlines = {};
   std::string cache_salt = {};
+  std::string client_id = {};  // what the caller calls it, for lists of live requests
   std::function<void(const TokenEvent&)> on_event = {};
   // Called with the logits after every prompt position, in order; turns the prefix cache off for
   // it.
