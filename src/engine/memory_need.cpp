@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
+#include "kernels/kernel_table.h"
 #include "model/activation_estimate.h"
-#include "model/model_config.h"
 #include "scheduler/sequence.h"
 
 namespace quern {
@@ -15,6 +15,10 @@ constexpr uint64_t kPoolShare = 2;
 
 }  // namespace
 
+uint64_t kv_block_bytes(const ModelConfig& config, KvDType dtype) {
+  return 2 * uint64_t{config.n_layers} * config.n_kv_heads * kv_head_bytes(dtype, config.head_dim);
+}
+
 Result<MemoryNeed> memory_need(const ModelCard& card, const EngineConfig& config,
                                uint32_t max_batch_tokens) {
   QUERN_ASSIGN(const ModelConfig model, read_model_config(card));
@@ -25,9 +29,9 @@ Result<MemoryNeed> memory_need(const ModelCard& card, const EngineConfig& config
   need.weights_bytes = card.tensor_bytes();
   need.activations_bytes =
       estimate_activation_bytes(model, {.n_rows = max_batch_tokens, .vocab_size = vocab_size});
-  need.kv_block_bytes = kv_block_bytes(model, config.kv_dtype);
+  need.block_bytes = kv_block_bytes(model, config.kv_dtype);
   if (config.kv_bytes != 0) {
-    need.n_most_blocks = need.n_least_blocks = config.kv_bytes / need.kv_block_bytes;
+    need.n_most_blocks = need.n_least_blocks = config.kv_bytes / need.block_bytes;
     return need;
   }
   const uint64_t context = config.max_context != 0 ? config.max_context : model.max_context;
@@ -42,8 +46,8 @@ std::optional<uint64_t> kv_pool_bytes(const MemoryNeed& need, uint64_t free_byte
     return std::nullopt;
   }
   const uint64_t room = free_bytes - need.weights_bytes - need.activations_bytes;
-  const uint64_t share = room / kPoolShare / need.kv_block_bytes;
-  return std::clamp(share, need.n_least_blocks, need.n_most_blocks) * need.kv_block_bytes;
+  const uint64_t share = room / kPoolShare / need.block_bytes;
+  return std::clamp(share, need.n_least_blocks, need.n_most_blocks) * need.block_bytes;
 }
 
 }  // namespace quern

@@ -8,20 +8,24 @@
 #include "base/result.h"
 #include "engine/engine.h"
 #include "gguf/model_card.h"
+#include "model/model_config.h"
 
 namespace quern {
+
+// Bytes of kKvBlockTokens positions' keys and values in every layer.
+uint64_t kv_block_bytes(const ModelConfig& config, KvDType dtype);
 
 struct MemoryNeed {
   uint64_t weights_bytes = 0;
   uint64_t activations_bytes = 0;
-  uint64_t kv_block_bytes = 0;  // of kKvBlockTokens positions in every layer
+  uint64_t block_bytes = 0;  // kv_block_bytes()
   // The pool: config.kv_bytes where given; else at most max_seqs requests of the full context, at
   // least one (of a context that nobody asked for, 4,096 tokens).
   uint64_t n_most_blocks = 0;
   uint64_t n_least_blocks = 0;
 
   uint64_t least_bytes() const {
-    return weights_bytes + activations_bytes + n_least_blocks * kv_block_bytes;
+    return weights_bytes + activations_bytes + n_least_blocks * block_bytes;
   }
 };
 

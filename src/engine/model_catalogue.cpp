@@ -60,8 +60,8 @@ Result<std::string> ModelCatalogue::add_file(const fs::path& path) {
                  .what = fmt::format("'{}' is no file", printable(path.string(), 200)),
                  .expected = "the path of a .gguf file"});
   }
-  KnownModel model = known(
-      {.name = name_of_file(path), .path = path, .source = ModelSource::folder, .error = {}});
+  KnownModel model =
+      known({.name = name_of_file(path), .path = path, .source = ModelSource::folder, .error = {}});
   for (KnownModel& listed : scan(host_)) {
     if (listed.file == model.file) {
       model = std::move(listed);
@@ -139,7 +139,7 @@ std::vector<FoundModel> ModelCatalogue::list() const {
 std::string ModelCatalogue::default_name() const {
   const std::lock_guard lock(mutex_);
   return n_added_ == 1 || (n_added_ == 0 && models_.size() == 1) ? models_.front().name
-                                                                  : std::string();
+                                                                 : std::string();
 }
 
 }  // namespace quern

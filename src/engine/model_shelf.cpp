@@ -38,8 +38,7 @@ void ModelShelf::end_lease(ServedModel& model, int64_t now_us) {
 }
 
 bool ModelShelf::retire(const ServedModel& model) {
-  const auto found =
-      std::ranges::find(here_, &model, [](const Shared& m) { return m.get(); });
+  const auto found = std::ranges::find(here_, &model, [](const Shared& m) { return m.get(); });
   if (found == here_.end()) {
     return false;
   }
@@ -96,8 +95,7 @@ std::optional<uint32_t> ModelShelf::make_room(FunctionRef<bool(uint64_t)> fits) 
 std::vector<ModelShelf::Shared> ModelShelf::take_gone() {
   const auto first = std::stable_partition(retired_.begin(), retired_.end(),
                                            [](const Shared& m) { return !is_gone(m); });
-  std::vector<Shared> gone(std::make_move_iterator(first),
-                           std::make_move_iterator(retired_.end()));
+  std::vector<Shared> gone(std::make_move_iterator(first), std::make_move_iterator(retired_.end()));
   retired_.erase(first, retired_.end());
   return gone;
 }

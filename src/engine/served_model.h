@@ -25,7 +25,7 @@ class LeaseKeeper {
 // What decides when a model goes.
 struct ModelUse {
   uint32_t n_leases = 0;
-  int64_t last_used_us = 0;  // when its last lease began or ended
+  int64_t last_used_us = 0;   // when its last lease began or ended
   int64_t keep_alive_us = 0;  // idle time until it goes; negative: for ever
 };
 
