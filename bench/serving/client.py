@@ -72,6 +72,19 @@ class Client:
             headers[name.strip().lower()] = value.strip()
         return int(head[0].split()[1]), headers
 
+    async def ask(self, path, payload, headers):
+        """Sends and reads the head. A server may have closed an idle connection: then once more on a new one."""
+        reused = self.writer is not None
+        try:
+            await self.send(path, payload, headers)
+            return await self.read_head()
+        except (OSError, asyncio.IncompleteReadError) as error:
+            if not reused or getattr(error, "partial", b""):
+                raise
+        self.close()
+        await self.send(path, payload, headers)
+        return await self.read_head()
+
     async def read_chunks(self, headers):
         """The pieces of a body as they arrive."""
         if headers.get("transfer-encoding", "").lower() != "chunked":
@@ -89,8 +102,7 @@ class Client:
         answer = Answer()
         start = time.perf_counter()
         try:
-            await self.send(path, payload, headers)
-            answer.status, received = await self.read_head()
+            answer.status, received = await self.ask(path, payload, headers)
             answer.retry_after = received.get("retry-after")
             rest = b""
             async for piece in self.read_chunks(received):
