@@ -3,10 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <limits>
+#include <new>
 #include <random>
 
 #include "base/system_info.h"
 #include "kernels/kernel_table.h"
+#include "sampling/usable_logits.h"
 
 namespace quern {
 namespace {
@@ -100,6 +103,22 @@ Status Engine::check_request(const Request& request) const {
 
 Result<SeqId> Engine::submit(Request request) {
   QUERN_TRY(check_request(request));
+  const SeqId id{next_id_++};
+  const size_t n_prompt = request.prompt.size();
+  try {
+    return add(id, std::move(request));
+  } catch (const std::bad_alloc&) {
+    live_.erase(value(id));
+    count_fault(FailPoint::allocation);
+    return fail({.kind = ErrorKind::out_of_memory,
+                 .where = "engine",
+                 .what = fmt::format("no memory for a request of {} tokens", n_prompt),
+                 .expected = "a retry when other requests have ended"});
+  }
+}
+
+// Throws bad_alloc, before the scheduler has the sequence or not at all.
+Result<SeqId> Engine::add(SeqId id, Request request) {
   QUERN_ASSIGN(Sampler sampler,
                Sampler::create(request.sampling, {.vocab_size = n_words_,
                                                   .context_length = max_context_,
@@ -109,7 +128,6 @@ Result<SeqId> Engine::submit(Request request) {
       sampler.accept(token);
     }
   }
-  const SeqId id{next_id_++};
   Sequence sequence;
   sequence.id = id;
   sequence.tokens = request.prompt;
@@ -119,38 +137,58 @@ Result<SeqId> Engine::submit(Request request) {
   sequence.deadlines = request.deadlines;
   sequence.cache_salt = request.cache_salt;
   sequence.logit_rows = request.on_logits ? LogitRows::all : LogitRows::last;
-  const AddOutcome outcome = scheduler_->add(std::move(sequence));
-  if (outcome != AddOutcome::accepted) {
-    return fail(request_error("the queue is full", "a retry when other requests have ended"));
-  }
   Detokenizer detokenizer(loaded_.tokenizer(), {.stop = request.stop});
   live_.emplace(value(id), std::make_unique<Live>(Live{.request = std::move(request),
                                                        .sampler = std::move(sampler),
                                                        .detokenizer = std::move(detokenizer),
                                                        .error = {},
                                                        .error_kind = ErrorKind::device}));
+  if (fails_at(config_.fail_points, FailPoint::allocation)) {
+    throw std::bad_alloc();
+  }
+  if (scheduler_->add(std::move(sequence)) != AddOutcome::accepted) {
+    live_.erase(value(id));
+    return fail(request_error("the queue is full", "a retry when other requests have ended"));
+  }
   return id;
 }
 
 bool Engine::step() {
   const bool has_batch = scheduler_->schedule(monotonic_us(), batch_);
   if (has_batch) {
-    if (const Status status = loaded_.model().forward(batch_, *kv_)) {
+    if (const Status status = forward()) {
       sample_batch();
     } else {
-      results_.clear();
-      for (const BatchSequence& rows : batch_.sequences) {
-        Live& live = *live_.at(value(rows.seq));
-        live.error = status.error().to_string();
-        live.error_kind = status.error().kind;
-        results_.push_back({.seq = rows.seq, .token = kNoToken, .finish = FinishReason::error});
-      }
+      fail_batch(status.error());
     }
     scheduler_->commit(results_, monotonic_us());
     ++stats_.n_steps;
   }
   hand_over_finished();
   return has_batch;
+}
+
+Status Engine::forward() {
+  block_at(config_.fail_points, FailPoint::stuck_step);
+  if (fails_at(config_.fail_points, FailPoint::kernel_result)) {
+    return fail({.kind = ErrorKind::device,
+                 .where = "engine",
+                 .what = "the device failed in a step (fail point kernel_result)",
+                 .expected = "a retry"});
+  }
+  return loaded_.model().forward(batch_, *kv_);
+}
+
+// The device's memory is in doubt for all rows of the step: nobody in it goes on.
+void Engine::fail_batch(const Error& error) {
+  count_fault(FailPoint::kernel_result);
+  results_.clear();
+  for (const BatchSequence& rows : batch_.sequences) {
+    Live& live = *live_.at(value(rows.seq));
+    live.error = error.to_string();
+    live.error_kind = error.kind;
+    results_.push_back({.seq = rows.seq, .token = kNoToken, .finish = FinishReason::error});
+  }
 }
 
 void Engine::sample_batch() {
@@ -183,6 +221,9 @@ void Engine::sample_sequence(const BatchSequence& rows, uint32_t logit_index) {
   if (!is_complete || sequence.max_tokens == 0) {
     return;
   }
+  if (fails_at(config_.fail_points, FailPoint::nan_logits)) {
+    std::ranges::fill(logits_, std::numeric_limits<float>::quiet_NaN());
+  }
   StepResult result{.seq = rows.seq, .token = kNoToken, .finish = {}};
   const auto sample =
       live.sampler.sample({.logits = std::span<const float>(logits_).first(n_words_),
@@ -192,6 +233,9 @@ void Engine::sample_sequence(const BatchSequence& rows, uint32_t logit_index) {
     emit(live, *sample, result);
     ++stats_.n_generated_tokens;
   } else {
+    if (!are_usable(std::span<const float>(logits_).first(n_words_))) {
+      count_fault(FailPoint::nan_logits);
+    }
     live.error = sample.error().to_string();
     live.error_kind = sample.error().kind;
     result.finish = FinishReason::error;

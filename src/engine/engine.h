@@ -3,11 +3,13 @@
 // must not call back into the engine. Borrows the model, which must outlive it; owns the KV memory.
 #pragma once
 
+#include <array>
 #include <memory>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
+#include "base/fail_point.h"
 #include "base/result.h"
 #include "cache/block_pool.h"
 #include "cache/prefix_cache.h"
@@ -25,6 +27,9 @@ struct EngineConfig {
   KvDType kv_dtype = KvDType::f16;
   uint32_t max_seqs = 16;
   bool prefix_cache = true;
+  // Hit: allocation by submit(); by each step of a batch stuck_step and kernel_result; nan_logits
+  // whenever a token is to be drawn.
+  FailPoints* fail_points = nullptr;
 };
 
 struct EngineStats {
@@ -36,6 +41,10 @@ struct EngineStats {
   uint64_t n_cache_hit_tokens = 0;
   uint32_t kv_blocks_used = 0;
   uint32_t kv_blocks_total = 0;
+  // Faults that occurred, ordered or not, by FailPoint: allocation (requests refused),
+  // kernel_result (steps that failed), nan_logits (requests ended by them). The others are not the
+  // engine's to see.
+  std::array<uint64_t, kFailPointCount> n_faults{};
 };
 
 class Engine {
@@ -45,9 +54,10 @@ class Engine {
   uint32_t max_context() const { return max_context_; }
 
   // Queues a request. Errors: an empty prompt, one longer than the context, a parameter out of
-  // range, a full queue.
+  // range, a full queue; out_of_memory, which may pass.
   Result<SeqId> submit(Request request);
-  // Computes one step; false when there was nothing to do.
+  // Computes one step; false when there was nothing to do. A device's error ends the requests that
+  // were in the step, logits that are no numbers the one they belong to; the others go on.
   bool step();
   bool has_work() const { return scheduler_->has_work(); }
   // Ends a request; its last event comes with the next step(). False if it is not here any more.
@@ -67,6 +77,10 @@ class Engine {
   Engine(LoadedModel& loaded, const EngineConfig& config) : loaded_(loaded), config_(config) {}
   Status make_pool();
   Status check_request(const Request& request) const;
+  Result<SeqId> add(SeqId id, Request request);
+  Status forward();
+  void fail_batch(const Error& error);
+  void count_fault(FailPoint point) { ++stats_.n_faults[static_cast<size_t>(point)]; }
   void sample_batch();
   void sample_sequence(const BatchSequence& rows, uint32_t logit_index);
   void emit(Live& live, const SampleResult& sample, StepResult& result);
