@@ -56,7 +56,7 @@ TEST_F(LoadFaultTest, EachFaultIsAnErrorOfItsKindWhereverItComes) {
     ASSERT_FALSE(unread.has_value()) << after;
     EXPECT_EQ(unread.error().kind, ErrorKind::io);
   }
-  for (const uint64_t after : {0, 1}) {
+  for (const uint64_t after : {uint64_t{0}, uint64_t{1}}) {
     points_.arm(FailPoint::mmap, {.after = after});
     const auto unmapped = load();
     ASSERT_FALSE(unmapped.has_value()) << after;
