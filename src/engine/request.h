@@ -22,6 +22,7 @@ struct RequestUsage {
   uint32_t cached_tokens = 0;      // of the prompt, taken from the prefix cache
   uint32_t completion_tokens = 0;  // the end token included
   int64_t arrival_us = 0;
+  int64_t started_us = kNever;  // when it left the queue
   int64_t first_token_us = kNever;
   int64_t finished_us = 0;
 };
@@ -48,6 +49,7 @@ struct Request {
   int32_t priority = 0;  // lower is served earlier
   Deadlines deadlines = {};
   std::string cache_salt = {};
+  std::string client_id = {};  // what the caller calls it, for lists of live requests
   std::function<void(const TokenEvent&)> on_event = {};
   // Called with the logits after every prompt position, in order; turns the prefix cache off for
   // it.

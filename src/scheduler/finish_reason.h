@@ -19,7 +19,9 @@ enum class FinishCause {
   queue_timeout,
   first_token_timeout,
   total_timeout,
-  displaced,  // a more important arrival took its place in the full queue
+  displaced,          // a more important arrival took its place in the full queue
+  queue_full,         // it was not taken: the queue holds as many requests as it may
+  queue_tokens_full,  // it was not taken: the queue holds as many tokens as it may
 };
 
 constexpr std::string_view to_string(FinishReason reason) {
@@ -48,6 +50,10 @@ constexpr std::string_view to_string(FinishCause cause) {
       return "total_timeout";
     case FinishCause::displaced:
       return "displaced";
+    case FinishCause::queue_full:
+      return "queue_full";
+    case FinishCause::queue_tokens_full:
+      return "queue_tokens_full";
     case FinishCause::none:
       break;
   }

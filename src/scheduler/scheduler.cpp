@@ -64,7 +64,7 @@ AddOutcome Scheduler::add(Sequence sequence) {
   const AddOutcome outcome = make_queue_room(sequence);
   if (outcome == AddOutcome::accepted) {
     prepare(sequence);
-    // Counted last: what allocates may throw, and must leave the accounts as they were.
+    // Nothing has changed yet if memory ends here.
     waiting_.push_back(std::make_unique<Sequence>(std::move(sequence)));
     n_waiting_tokens_ += waiting_.back()->n_tokens();
   }

@@ -160,9 +160,10 @@ TEST_F(FaultTest, ARequestWithoutMemoryIsRefusedAndTheNextOneRuns) {
   submit(0, answers[0]);
   engine_->step();
   points_.arm(FailPoint::allocation, {});
-  const auto refused = engine_->submit(request(1, answers[1]));
-  ASSERT_FALSE(refused.has_value());
-  EXPECT_EQ(refused.error().kind, ErrorKind::out_of_memory);
+  Answer refused;
+  submit(1, refused);
+  EXPECT_EQ(refused.finish, FinishReason::error) << "at once";
+  EXPECT_EQ(refused.error_kind, ErrorKind::out_of_memory);
   EXPECT_EQ(n_faults(FailPoint::allocation), 1U);
   submit(1, answers[1]);
   run_all();

@@ -1,0 +1,117 @@
+// ModelManager: the models of this process: found by name, loaded on demand in the background, kept
+// while memory allows, least recently used out first.
+// Thread-safe. Owns the loaded models with their engine threads; a lease keeps one from going away.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/log.h"
+#include "base/result.h"
+#include "engine/discovery.h"
+#include "engine/engine_thread.h"
+#include "engine/loaded_model.h"
+
+namespace quern {
+
+inline constexpr int64_t kKeepForever = -1;
+
+struct ModelManagerConfig {
+  HostPaths host;
+  EngineThreadConfig engine;        // of every model
+  uint32_t n_threads = 0;
+  std::optional<std::string> isa;
+  uint32_t max_batch_tokens = 512;
+  bool allow_unknown_pre = false;
+  uint64_t memory_bytes = 0;        // weights, KV and activations of all models; 0: what the machine has
+  int64_t keep_alive_ms = 5 * 60 * 1000;  // idle time until a model is unloaded; kKeepForever
+  int64_t failure_memory_ms = 5'000;      // a failed load answers at once for so long
+};
+
+// One loaded model; what a request needs of it.
+struct ServedModel;
+
+// Counts as work in flight while it lives: the model is not evicted. Move-only.
+class ModelLease {
+ public:
+  ModelLease(ModelLease&&) noexcept;
+  ModelLease& operator=(ModelLease&&) noexcept;
+  ~ModelLease();
+
+  const std::string& name() const;
+  LoadedModel& model() const;   // tokenizer() and chat_template() from any thread
+  EngineThread& engine() const;
+  int64_t loaded_us() const;    // monotonic, when the load ended
+  int64_t load_duration_us() const;
+
+ private:
+  friend class ModelManager;
+  explicit ModelLease(std::shared_ptr<ServedModel> served);
+  std::shared_ptr<ServedModel> served_;  // shared with the manager: the last lease may outlive eviction
+};
+
+struct ModelStatus {
+  std::string name;
+  std::filesystem::path path;
+  enum class State : uint8_t { loading, ready, failed } state = State::ready;
+  double load_progress = 1.0;   // 0 to 1
+  std::string error;            // of a failed one
+  uint64_t bytes = 0;           // weights + KV + activations
+  int64_t last_used_us = 0;
+  int64_t expires_us = -1;      // when keep_alive ends; -1: never
+  uint32_t in_flight = 0;
+  EngineSnapshot engine;        // of a ready one
+  int64_t step_age_ms = 0;
+  bool is_stuck = false;
+};
+
+struct ModelCacheStats {
+  uint64_t n_hits = 0;
+  uint64_t n_misses = 0;
+  uint64_t n_evictions = 0;
+  uint64_t n_load_failures = 0;
+  uint64_t n_load_retries = 0;
+  uint64_t loaded_bytes = 0;
+  uint64_t limit_bytes = 0;
+};
+
+class ModelManager {
+ public:
+  static Result<std::unique_ptr<ModelManager>> create(ModelManagerConfig config,
+                                                      EngineMetrics& metrics, const Log& log);
+  ~ModelManager();
+
+  // Makes a file given on the command line known by a name, though it may lie outside the folders.
+  // Also the names that requests may use at all are these and list_models()': a path in a request
+  // is never opened.
+  Result<std::string> add_file(const std::filesystem::path& path);
+
+  // Calls `ready` exactly once, with a lease or with the error: at once in the caller's thread when
+  // the model is loaded or cannot be, else later on a loader thread. not_found: no such model, with
+  // the nearest names. out_of_memory: it would fit only when models in flight go.
+  using Ready = std::function<void(Result<ModelLease>)>;
+  void acquire(const std::string& name, Ready ready);
+
+  // Idle time until this model goes; 0: when its last lease ends; kKeepForever: never.
+  void set_keep_alive(const std::string& name, int64_t keep_alive_ms);
+  // Unloads it once it has no work in flight; false if it is not loaded.
+  bool unload(const std::string& name);
+
+  std::vector<FoundModel> list() const;       // found on disk and added
+  std::vector<ModelStatus> status() const;    // loading, ready and lately failed ones
+  ModelCacheStats stats() const;
+  // The one model that a request without a name means, when there is just one; else empty.
+  std::string default_name() const;
+
+ private:
+  class Impl;
+  explicit ModelManager(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace quern

@@ -1,0 +1,85 @@
+// Generation: one request's answers being made: n sequences on an engine, their events brought to the
+// connection's strand.
+// Used on the exchange's strand only. Owns the lease; borrows exchange and context. Its destructor
+// cancels what still runs; so does the client's going away.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/model_manager.h"
+#include "server/api_error.h"
+#include "server/exchange.h"
+#include "server/server_context.h"
+#include "text/answer_parser.h"
+
+namespace quern::server {
+
+// The scheduling fields that every generating route takes.
+struct ScheduleFields {
+  int32_t priority = 0;
+  std::optional<uint32_t> timeout_ms;
+  std::optional<uint32_t> queue_timeout_ms;
+  std::optional<uint32_t> first_token_timeout_ms;
+};
+
+struct GenerationSpec {
+  std::vector<TokenId> prompt;
+  SamplingParams sampling;
+  uint32_t n_choices = 1;
+  uint32_t max_tokens = 0;  // of each choice; 0: as the context allows
+  std::vector<std::string> stop;
+  std::vector<TokenId> stop_tokens;
+  AnswerFormat format;      // how the answer's text is split; the default: all is content
+  ScheduleFields schedule;
+  std::string cache_salt;   // the client's; the key's is added
+};
+
+struct TokenInfo {
+  TokenId token = kNoToken;
+  std::string bytes;               // what the token stands for
+  std::optional<float> logprob;
+  std::vector<TokenLogprob> top;   // best first
+};
+
+// One step of one choice.
+struct GenerationEvent {
+  uint32_t choice = 0;
+  std::vector<AnswerDelta> deltas;
+  std::optional<TokenInfo> token;      // none in an event that only ends the choice
+  std::optional<FinishReason> finish;  // in the choice's last event
+  FinishCause cause = FinishCause::none;
+  std::optional<Error> error;          // when finish is error
+  RequestUsage usage = {};             // in the last event
+};
+
+class Generation {
+ public:
+  // Errors: what EngineThread::submit refuses (context_length_exceeded with both numbers), draining.
+  static Api<std::unique_ptr<Generation>> start(Exchange& exchange, ServerContext& context,
+                                                ModelLease lease, GenerationSpec spec);
+  ~Generation();
+
+  // The next event of any choice; none when all have ended.
+  boost::asio::awaitable<std::optional<GenerationEvent>> next();
+  void cancel();
+
+  const ModelLease& lease() const;
+  uint32_t n_prompt_tokens() const;
+
+ private:
+  class Impl;
+  explicit Generation(std::shared_ptr<Impl> impl);
+  // Shared with events on their way from the engine thread, which may come after the end.
+  std::shared_ptr<Impl> impl_;
+};
+
+// Waits for a model, within the request's deadlines and the server's load time-out. An unknown model
+// is 404 model_not_found.
+boost::asio::awaitable<Api<ModelLease>> acquire_model(Exchange& exchange, ServerContext& context,
+                                                      std::string name);
+
+}  // namespace quern::server
