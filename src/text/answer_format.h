@@ -32,12 +32,12 @@ enum class ToolStyle : uint8_t {
 struct AnswerFormat {
   ToolStyle tools = ToolStyle::none;
   // Both empty: the model does not reason, or its reasoning is not marked.
-  std::string think_open;
-  std::string think_close;
+  std::string think_open = {};
+  std::string think_close = {};
   bool starts_in_reasoning = false;  // the prompt ends with think_open
   // The tools of the request. The llama3 style has no marker of its own, so there a name that is
   // not among them makes the answer content; empty: any name will do.
-  std::vector<std::string> tool_names;
+  std::vector<std::string> tool_names = {};
 };
 
 // Guesses the format from the source of the chat template. tool_names is left empty.
