@@ -1,7 +1,8 @@
 #include "server/chat_prompt.h"
 
 #include <ctime>
-#include <functional>
+#include <optional>
+#include <string_view>
 #include <utility>
 
 #include "server/offload.h"
@@ -71,10 +72,9 @@ boost::asio::awaitable<Api<ChatTokens>> chat_tokens(ServerContext& context, cons
   if (input.messages.weight() + input.tools.weight() < kOffloadWeight) {
     co_return to_api(make_chat_tokens(model, input));
   }
-  std::function<Result<ChatTokens>()> work = [&model, &input] {
-    return make_chat_tokens(model, input);
-  };
-  Result<ChatTokens> made = co_await run_offloaded(context.offload, std::move(work));
+  // The lease, held by the caller, keeps the model.
+  auto work = [&model, owned = std::move(input)] { return make_chat_tokens(model, owned); };
+  Result<ChatTokens> made = co_await context.offload.run(std::move(work));
   co_return to_api(std::move(made));
 }
 
@@ -85,10 +85,8 @@ boost::asio::awaitable<Api<std::vector<TokenId>>> text_tokens(ServerContext& con
   if (text.size() < kOffloadBytes) {
     co_return to_api(make_text_tokens(model, text));
   }
-  std::function<Result<std::vector<TokenId>>()> work = [&model, &text] {
-    return make_text_tokens(model, text);
-  };
-  Result<std::vector<TokenId>> made = co_await run_offloaded(context.offload, std::move(work));
+  auto work = [&model, owned = std::move(text)] { return make_text_tokens(model, owned); };
+  Result<std::vector<TokenId>> made = co_await context.offload.run(std::move(work));
   co_return to_api(std::move(made));
 }
 
