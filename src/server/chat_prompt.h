@@ -11,8 +11,9 @@
 namespace quern::server {
 
 struct ChatInput {
-  jinja::Value messages;  // list of dicts as templates expect them (OpenAI's shape, content as text)
-  jinja::Value tools;     // none when there are none
+  jinja::Value
+      messages;        // list of dicts as templates expect them (OpenAI's shape, content as text)
+  jinja::Value tools;  // none when there are none
   std::vector<std::string> tool_names;
   bool add_generation_prompt = true;  // false continues the last (assistant) message
   std::vector<std::pair<std::string, jinja::Value>> variables;  // chat_template_kwargs

@@ -1,6 +1,5 @@
-// Fields: reads the members of a request's JSON object, with types and ranges checked; remembers the
-// first one at fault.
-// Not thread-safe. Borrows the object.
+// Fields: reads the members of a request's JSON object, with types and ranges checked; remembers
+// the first one at fault. Not thread-safe. Borrows the object.
 #pragma once
 
 #include <optional>
@@ -54,7 +53,8 @@ class Fields {
   std::optional<ApiError> error_;
 };
 
-// priority (an integer, or high, normal, low), timeout_ms, queue_timeout_ms, first_token_timeout_ms.
+// priority (an integer, or high, normal, low), timeout_ms, queue_timeout_ms,
+// first_token_timeout_ms.
 void read_schedule(Fields& fields, ScheduleFields& out);
 
 }  // namespace quern::server
