@@ -1,3 +1,4 @@
+// What stands before the steps: the pool, the checks of a request, the queue.
 #include "engine/engine.h"
 
 #include <fmt/format.h>
@@ -6,13 +7,12 @@
 #include <random>
 
 #include "base/system_info.h"
+#include "engine/current_error.h"
+#include "engine/kv_plan.h"
 #include "kernels/kernel_table.h"
 
 namespace quern {
 namespace {
-
-// Without a wish, the pool takes at most so much of the memory that is free.
-constexpr uint64_t kPoolShare = 2;
 
 uint64_t block_bytes(const ModelConfig& c, KvDType dtype) {
   return 2 * uint64_t{c.n_layers} * c.n_kv_heads * kv_head_bytes(dtype, c.head_dim);
@@ -27,7 +27,18 @@ Error request_error(std::string what, std::string expected) {
 
 uint64_t random_seed() {
   std::random_device device;
-  return (uint64_t{device()} << 32) | device();
+  return (uint64_t{device()} << 32U) | device();
+}
+
+FinishCause refusal_of(AddOutcome outcome) {
+  switch (outcome) {
+    case AddOutcome::queue_full:
+      return FinishCause::queue_full;
+    case AddOutcome::queue_tokens_full:
+      return FinishCause::queue_tokens_full;
+    default:
+      return FinishCause::none;
+  }
 }
 
 }  // namespace
@@ -45,35 +56,33 @@ Result<std::unique_ptr<Engine>> Engine::create(LoadedModel& loaded, const Engine
 Status Engine::make_pool() {
   Model& model = loaded_.model();
   const ModelConfig& c = model.config();
-  const uint64_t bytes_per_block = block_bytes(c, config_.kv_dtype);
-  const uint64_t budget =
-      config_.kv_bytes != 0 ? config_.kv_bytes : available_memory_bytes() / kPoolShare;
-  const uint64_t most_blocks = std::min<uint64_t>(budget / bytes_per_block, INT32_MAX);
-  const uint64_t wanted = config_.max_context != 0 ? config_.max_context : c.max_context;
-  const uint64_t wanted_blocks = n_kv_blocks(wanted) + 1;  // one to spare for a block being filled
-  if (most_blocks < 2 || (config_.max_context != 0 && most_blocks < wanted_blocks)) {
-    return fail({.kind = ErrorKind::out_of_memory,
-                 .where = "engine",
-                 .what = fmt::format("a context of {} tokens takes {} MB, {} MB are free for it",
-                                     wanted, wanted_blocks * bytes_per_block >> 20, budget >> 20),
-                 .expected = "a shorter context (--ctx)"});
-  }
-  const uint64_t n_blocks =
-      config_.kv_bytes != 0 ? most_blocks : std::min(most_blocks, wanted_blocks);
-  max_context_ = static_cast<uint32_t>(std::min(wanted, (n_blocks - 1) * kKvBlockTokens));
-  QUERN_ASSIGN(kv_, model.make_kv(static_cast<uint32_t>(n_blocks), config_.kv_dtype));
-  pool_ = std::make_unique<BlockPool>(static_cast<uint32_t>(n_blocks));
+  config_.max_seqs = std::min(config_.max_seqs, model.max_sequences());
+  block_bytes_ = block_bytes(c, config_.kv_dtype);
+  QUERN_ASSIGN(const KvPlan plan, plan_kv({.max_context = config_.max_context,
+                                           .kv_bytes = config_.kv_bytes,
+                                           .max_seqs = config_.max_seqs},
+                                          {.bytes_per_block = block_bytes_,
+                                           .model_context = c.max_context,
+                                           .available_bytes = available_memory_bytes()}));
+  max_context_ = plan.max_context;
+  QUERN_ASSIGN(kv_, model.make_kv(plan.n_blocks, config_.kv_dtype));
+  pool_ = std::make_unique<BlockPool>(plan.n_blocks);
   cache_ =
       std::make_unique<PrefixCache>(*pool_, PrefixCacheConfig{.n_block_tokens = kKvBlockTokens,
                                                               .seed = random_seed(),
                                                               .enabled = config_.prefix_cache});
-  SchedulerConfig config;
-  config.max_seqs = std::min(config_.max_seqs, model.max_sequences());
-  config.max_batch_tokens = model.max_rows();
-  config.prefill_chunk = model.max_rows();
-  config.max_context = max_context_;
-  QUERN_ASSIGN(Scheduler scheduler, Scheduler::create(config, *pool_, *cache_));
+  QUERN_ASSIGN(Scheduler scheduler,
+               Scheduler::create({.max_seqs = config_.max_seqs,
+                                  .max_batch_tokens = model.max_rows(),
+                                  .prefill_chunk = model.max_rows(),
+                                  .max_context = max_context_,
+                                  .max_queue = config_.max_queue,
+                                  .max_queue_tokens = config_.max_queue_tokens},
+                                 *pool_, *cache_));
   scheduler_ = std::make_unique<Scheduler>(std::move(scheduler));
+  results_.reserve(config_.max_seqs);
+  finished_.reserve(config_.max_seqs);
+  failed_.reserve(config_.max_seqs);
   return {};
 }
 
@@ -98,7 +107,7 @@ Status Engine::check_request(const Request& request) const {
   return {};
 }
 
-Result<SeqId> Engine::submit(Request request) {
+Result<EngineRequestPtr> Engine::prepare(Request request, const Arrival& arrival) const {
   QUERN_TRY(check_request(request));
   QUERN_ASSIGN(Sampler sampler,
                Sampler::create(request.sampling, {.vocab_size = n_words_,
@@ -109,146 +118,78 @@ Result<SeqId> Engine::submit(Request request) {
       sampler.accept(token);
     }
   }
-  const SeqId id{next_id_++};
+  const auto n_prompt = static_cast<uint32_t>(request.prompt.size());
   Sequence sequence;
-  sequence.id = id;
-  sequence.tokens = request.prompt;
+  sequence.id = arrival.id;
   sequence.max_tokens = request.max_tokens;
   sequence.priority = request.priority;
-  sequence.arrival_us = monotonic_us();
+  sequence.arrival_us = arrival.time_us;
   sequence.deadlines = request.deadlines;
   sequence.cache_salt = request.cache_salt;
   sequence.logit_rows = request.on_logits ? LogitRows::all : LogitRows::last;
-  const AddOutcome outcome = scheduler_->add(std::move(sequence));
-  if (outcome != AddOutcome::accepted) {
-    return fail(request_error("the queue is full", "a retry when other requests have ended"));
-  }
+  sequence.tokens = std::move(request.prompt);
   Detokenizer detokenizer(loaded_.tokenizer(), {.stop = request.stop});
-  live_.emplace(value(id), std::make_unique<Live>(Live{.request = std::move(request),
+  return std::make_unique<EngineRequest>(EngineRequest{.id = arrival.id,
+                                                       .request = std::move(request),
                                                        .sampler = std::move(sampler),
                                                        .detokenizer = std::move(detokenizer),
-                                                       .error = {},
-                                                       .error_kind = ErrorKind::device}));
+                                                       .sequence = std::move(sequence),
+                                                       .n_prompt = n_prompt,
+                                                       .arrival_us = arrival.time_us});
+}
+
+void Engine::enqueue(EngineRequestPtr prepared) {
+  const uint64_t key = value(prepared->id);
+  FinishCause cause = FinishCause::none;
+  try {
+    EngineRequestPtr& place = live_.try_emplace(key).first->second;
+    const AddOutcome outcome = scheduler_->add(std::move(prepared->sequence));
+    if (outcome == AddOutcome::accepted) {
+      place = std::move(prepared);
+      return;
+    }
+    cause = refusal_of(outcome);
+    if (cause == FinishCause::none) {
+      prepared->set_error(request_error("the prompt does not fit", "a shorter one"));
+    }
+  } catch (...) {
+    prepared->set_error(current_error("request"));
+  }
+  live_.erase(key);
+  tell_refused(*prepared, cause);
+}
+
+Result<SeqId> Engine::submit(Request request) {
+  const SeqId id{next_id_++};
+  QUERN_ASSIGN(EngineRequestPtr prepared,
+               prepare(std::move(request), {.id = id, .time_us = monotonic_us()}));
+  enqueue(std::move(prepared));
   return id;
-}
-
-bool Engine::step() {
-  const bool has_batch = scheduler_->schedule(monotonic_us(), batch_);
-  if (has_batch) {
-    if (const Status status = loaded_.model().forward(batch_, *kv_)) {
-      sample_batch();
-    } else {
-      results_.clear();
-      for (const BatchSequence& rows : batch_.sequences) {
-        Live& live = *live_.at(value(rows.seq));
-        live.error = status.error().to_string();
-        live.error_kind = status.error().kind;
-        results_.push_back({.seq = rows.seq, .token = kNoToken, .finish = FinishReason::error});
-      }
-    }
-    scheduler_->commit(results_, monotonic_us());
-    ++stats_.n_steps;
-  }
-  hand_over_finished();
-  return has_batch;
-}
-
-void Engine::sample_batch() {
-  results_.clear();
-  uint32_t logit_index = 0;
-  for (const BatchSequence& rows : batch_.sequences) {
-    sample_sequence(rows, logit_index);
-    while (logit_index < batch_.logit_rows.size() &&
-           batch_.logit_rows[logit_index] < rows.first_row + rows.n_rows) {
-      ++logit_index;
-    }
-  }
-}
-
-// Draws a sequence's next token if its last row's logits were computed.
-void Engine::sample_sequence(const BatchSequence& rows, uint32_t logit_index) {
-  Live& live = *live_.at(value(rows.seq));
-  const Sequence& sequence = *scheduler_->find(rows.seq);
-  stats_.n_prompt_tokens += sequence.is_decoding() && sequence.n_generated() > 0 ? 0 : rows.n_rows;
-  const uint32_t end = rows.first_row + rows.n_rows;
-  for (; logit_index < batch_.logit_rows.size() && batch_.logit_rows[logit_index] < end;
-       ++logit_index) {
-    loaded_.model().logits(logit_index, logits_);
-    if (live.request.on_logits) {
-      live.request.on_logits(rows.position + batch_.logit_rows[logit_index] - rows.first_row,
-                             logits_);
-    }
-  }
-  const bool is_complete = rows.position + rows.n_rows == sequence.n_tokens();
-  if (!is_complete || sequence.max_tokens == 0) {
-    return;
-  }
-  StepResult result{.seq = rows.seq, .token = kNoToken, .finish = {}};
-  const auto sample =
-      live.sampler.sample({.logits = std::span<const float>(logits_).first(n_words_),
-                           .token_index = sequence.n_generated()},
-                          *scratch_);
-  if (sample) {
-    emit(live, *sample, result);
-    ++stats_.n_generated_tokens;
-  } else {
-    live.error = sample.error().to_string();
-    live.error_kind = sample.error().kind;
-    result.finish = FinishReason::error;
-  }
-  results_.push_back(result);
-}
-
-// Tells the caller of a token, and the scheduler whether it ends the answer.
-void Engine::emit(Live& live, const SampleResult& sample, StepResult& result) {
-  result.token = sample.token;
-  live.sampler.accept(sample.token);
-  TokenEvent event{
-      .id = result.seq, .token = sample.token, .text = {}, .sample = &sample, .error = {}};
-  Detokenizer::Chunk chunk;
-  if (loaded_.tokenizer().is_end_of_generation(sample.token)) {
-    result.finish = FinishReason::stop;
-  } else {
-    chunk = live.detokenizer.push(sample.token);
-    if (chunk.stop) {
-      result.finish = FinishReason::stop;
-    }
-  }
-  event.text = chunk.text;
-  if (live.request.on_event) {
-    live.request.on_event(event);
-  }
-}
-
-void Engine::hand_over_finished() {
-  scheduler_->take_finished(finished_);
-  for (const SequencePtr& sequence : finished_) {
-    const auto found = live_.find(value(sequence->id));
-    Live& live = *found->second;
-    const std::string rest =
-        live.detokenizer.stopped() ? std::string() : live.detokenizer.flush().text;
-    if (live.request.on_event) {
-      live.request.on_event({.id = sequence->id,
-                             .token = kNoToken,
-                             .text = rest,
-                             .finish = sequence->finish_reason,
-                             .cause = sequence->finish_cause,
-                             .error = live.error,
-                             .error_kind = live.error_kind,
-                             .usage = {.prompt_tokens = sequence->n_prompt,
-                                       .cached_tokens = sequence->n_cached_tokens,
-                                       .completion_tokens = sequence->n_generated(),
-                                       .arrival_us = sequence->arrival_us,
-                                       .first_token_us = sequence->first_token_us,
-                                       .finished_us = sequence->finished_us}});
-    }
-    live_.erase(found);
-  }
-  finished_.clear();
 }
 
 bool Engine::cancel(SeqId id) {
   return scheduler_->cancel(id, monotonic_us());
+}
+
+void Engine::cancel_all() {
+  for (const auto& [id, live] : live_) {
+    scheduler_->cancel(SeqId{id}, monotonic_us());
+  }
+}
+
+StepDemand Engine::demand() const {
+  constexpr int32_t kHigh = RankingConfig{}.high_priority;
+  StepDemand demand;
+  for (const auto list : {scheduler_->running(), scheduler_->waiting()}) {
+    for (const SequencePtr& sequence : list) {
+      const bool is_running = sequence->state == SequenceState::running;
+      demand.n_decoding += is_running && sequence->is_decoding() ? 1 : 0;
+      if (sequence->priority <= kHigh && sequence->n_generated() == 0) {
+        demand.n_urgent_tokens += sequence->n_remaining();
+      }
+    }
+  }
+  return demand;
 }
 
 EngineStats Engine::stats() const {
@@ -257,7 +198,11 @@ EngineStats Engine::stats() const {
   stats.n_cache_query_tokens = cache_->n_query_tokens();
   stats.n_cache_hit_tokens = cache_->n_hit_tokens();
   stats.kv_blocks_used = pool_->n_used();
+  stats.kv_blocks_free = pool_->n_free();
+  stats.kv_blocks_cached = pool_->n_cached();
+  stats.kv_blocks_ever_used = pool_->n_ever_used();
   stats.kv_blocks_total = pool_->n_blocks();
+  stats.kv_block_bytes = block_bytes_;
   return stats;
 }
 

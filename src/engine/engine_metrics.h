@@ -36,22 +36,29 @@ class Histogram {
   std::atomic<double> sum_{0.0};
 };
 
-enum class RejectReason : uint8_t { queue_full, queue_tokens_full, displaced, out_of_memory, loading, draining };
+enum class RejectReason : uint8_t {
+  queue_full,
+  queue_tokens_full,
+  displaced,
+  out_of_memory,
+  loading,
+  draining
+};
 inline constexpr size_t kNRejectReasons = 6;
 inline constexpr size_t kNFinishReasons = 5;
 
 struct EngineMetrics {
   EngineMetrics();
 
-  std::atomic<uint64_t> n_prompt_tokens{0};      // of prompts, cached ones included
+  std::atomic<uint64_t> n_prompt_tokens{0};  // of prompts, cached ones included
   std::atomic<uint64_t> n_generated_tokens{0};
   std::atomic<uint64_t> n_preemptions{0};
-  std::atomic<uint64_t> n_cache_queries{0};      // tokens looked up
-  std::atomic<uint64_t> n_cache_hits{0};         // tokens found
+  std::atomic<uint64_t> n_cache_queries{0};  // tokens looked up
+  std::atomic<uint64_t> n_cache_hits{0};     // tokens found
   std::atomic<uint64_t> n_steps{0};
   std::atomic<uint64_t> n_stuck_steps{0};
-  std::array<std::atomic<uint64_t>, kNFinishReasons> n_finished{};   // by FinishReason
-  std::array<std::atomic<uint64_t>, kNRejectReasons> n_rejected{};   // by RejectReason
+  std::array<std::atomic<uint64_t>, kNFinishReasons> n_finished{};  // by FinishReason
+  std::array<std::atomic<uint64_t>, kNRejectReasons> n_rejected{};  // by RejectReason
   Histogram time_to_first_token_s;
   Histogram inter_token_latency_s;
   Histogram e2e_latency_s;

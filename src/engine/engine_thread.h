@@ -1,33 +1,23 @@
 // EngineThread: one model's Engine on a thread of its own: requests go in, their events come out.
-// Thread-safe: any thread submits, cancels and asks for numbers. Request callbacks run on the engine
-// thread, inside a step: they must be quick, must not block, and may call cancel() but not submit().
-// Owns the engine; borrows the loaded model and the metrics, which must outlive it.
+// Thread-safe: any thread submits, cancels and asks for numbers. Request callbacks run on the
+// engine thread, inside a step: they must be quick, must not block, and may call cancel() but not
+// submit(). Owns the engine; borrows the loaded model and the metrics, which must outlive it.
 #pragma once
 
 #include <cstdint>
 #include <memory>
-#include <string>
+#include <utility>
 #include <vector>
 
+#include "base/log.h"
 #include "base/result.h"
 #include "engine/engine.h"
 #include "engine/engine_metrics.h"
+#include "engine/live_request.h"
 #include "engine/loaded_model.h"
 #include "engine/request.h"
 
 namespace quern {
-
-// A request that has not ended, as of the last step.
-struct LiveRequest {
-  SeqId id{};
-  std::string client_id;  // Request::client_id
-  enum class State : uint8_t { queued, prefill, decode } state = State::queued;
-  int32_t priority = 0;
-  uint32_t position = 0;  // in the queue, 0 is next; 0 once it runs
-  uint32_t prompt_tokens = 0;
-  uint32_t completion_tokens = 0;
-  int64_t arrival_us = 0;
-};
 
 // What health and metrics pages show of one engine, as of the last step.
 struct EngineSnapshot {
@@ -35,14 +25,16 @@ struct EngineSnapshot {
   uint32_t n_running = 0;
   uint32_t n_waiting = 0;
   uint64_t n_waiting_tokens = 0;
-  int64_t oldest_waiting_us = 0;  // its age; 0 with an empty queue
+  int64_t oldest_waiting_us = 0;                                  // its age; 0 with an empty queue
   std::vector<std::pair<int32_t, uint32_t>> waiting_by_priority;  // ascending
   uint32_t kv_blocks_free = 0;
   uint32_t kv_blocks_cached = 0;
-  uint64_t kv_bytes = 0;           // of blocks ever used
-  uint64_t kv_pool_bytes = 0;      // of all blocks
+  uint64_t kv_bytes = 0;       // of blocks ever used
+  uint64_t kv_pool_bytes = 0;  // of all blocks
   uint64_t weights_bytes = 0;
   uint64_t activations_bytes = 0;
+  uint64_t n_integrity_checks = 0;    // of the block pool, in idle times
+  uint64_t n_integrity_failures = 0;  // found by these
 };
 
 struct EngineThreadConfig {
@@ -60,6 +52,8 @@ class EngineThread {
                                                      EngineMetrics& metrics, const Log& log);
   // Ends what runs with FinishReason::cancelled and joins.
   ~EngineThread();
+  EngineThread(const EngineThread&) = delete;
+  EngineThread& operator=(const EngineThread&) = delete;
 
   uint32_t max_context() const;
 
@@ -70,12 +64,14 @@ class EngineThread {
   // Its last event has FinishReason::cancelled, unless it ended before. Takes effect between steps.
   void cancel(SeqId id);
 
+  // In the order in which they are served.
   std::vector<LiveRequest> live() const;
   EngineSnapshot snapshot() const;
   // Of the step that is being computed; 0 between steps.
   int64_t step_age_ms() const;
   bool is_stuck() const;
-  // Seconds until a place in the queue is likely to be free, from the measured drain rate; at least 1.
+  // Seconds until a place in the queue is likely to be free, from the measured drain rate; at
+  // least 1.
   uint32_t retry_after_s() const;
 
  private:

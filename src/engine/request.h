@@ -22,6 +22,7 @@ struct RequestUsage {
   uint32_t cached_tokens = 0;      // of the prompt, taken from the prefix cache
   uint32_t completion_tokens = 0;  // the end token included
   int64_t arrival_us = 0;
+  int64_t started_us = kNever;  // when it left the queue
   int64_t first_token_us = kNever;
   int64_t finished_us = 0;
 };

@@ -64,8 +64,9 @@ AddOutcome Scheduler::add(Sequence sequence) {
   const AddOutcome outcome = make_queue_room(sequence);
   if (outcome == AddOutcome::accepted) {
     prepare(sequence);
-    n_waiting_tokens_ += sequence.n_tokens();
+    // Nothing has changed yet if memory ends here.
     waiting_.push_back(std::make_unique<Sequence>(std::move(sequence)));
+    n_waiting_tokens_ += waiting_.back()->n_tokens();
   }
   return outcome;
 }
