@@ -13,9 +13,9 @@ namespace quern::server {
 struct ApiError {
   unsigned status = 400;
   std::string type = "invalid_request_error";  // OpenAI's words; mapped for Anthropic
-  std::string code;                            // may be empty
-  std::string param;                           // the field at fault; may be empty
-  std::string message;
+  std::string code = {};                       // may be empty
+  std::string param = {};                      // the field at fault; may be empty
+  std::string message = {};
   std::optional<uint32_t> retry_after_s = {};  // sent as Retry-After
 };
 
