@@ -1,7 +1,8 @@
 // One step: schedule, run, sample, commit, emit. What fails inside is the end of its requests,
 // never of the engine.
-#include "base/system_info.h"
 #include <algorithm>
+
+#include "base/system_info.h"
 #include "engine/current_error.h"
 #include "engine/engine.h"
 

@@ -37,8 +37,7 @@ Patience patience_of(const Exchange& exchange, const ServerConfig& config,
   const int64_t arrival_us = arrival_of(exchange);
   const Deadlines deadlines = deadlines_of(schedule, arrival_us);
   Patience patience;
-  patience.limit(arrival_us + int64_t{config.load_timeout_s} * kMicrosPerSecond,
-                 FinishCause::none);
+  patience.limit(arrival_us + int64_t{config.load_timeout_s} * kMicrosPerSecond, FinishCause::none);
   patience.limit(deadlines.total_us, FinishCause::total_timeout);
   patience.limit(deadlines.first_token_us, FinishCause::first_token_timeout);
   patience.limit(deadlines.queue_us, FinishCause::queue_timeout);
@@ -99,12 +98,12 @@ boost::asio::awaitable<Api<ModelLease>> acquire_model(Exchange& exchange, Server
   entry.cancel = give_up;
   const LiveRequests::Ticket ticket = context.live.add(std::move(entry));
   exchange.on_client_gone(give_up);
-  context.models.acquire(name, [inbox](Result<ModelLease> lease) { inbox->push(std::move(lease)); });
+  context.models.acquire(name,
+                         [inbox](Result<ModelLease> lease) { inbox->push(std::move(lease)); });
 
-  const auto left = std::chrono::microseconds(
-      std::max<int64_t>(patience.until_us - monotonic_us(), 0));
-  std::optional<Result<ModelLease>> answer =
-      co_await inbox->next(LeaseInbox::Clock::now() + left);
+  const auto left =
+      std::chrono::microseconds(std::max<int64_t>(patience.until_us - monotonic_us(), 0));
+  std::optional<Result<ModelLease>> answer = co_await inbox->next(LeaseInbox::Clock::now() + left);
   exchange.on_client_gone({});
   if (!answer) {
     ApiError error = inbox->is_interrupted()
