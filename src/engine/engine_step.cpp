@@ -1,5 +1,7 @@
 // One step: schedule, run, sample, commit, emit. What fails inside is the end of its requests,
 // never of the engine.
+#include <algorithm>
+
 #include "base/system_info.h"
 #include "engine/current_error.h"
 #include "engine/engine.h"
@@ -127,7 +129,8 @@ void Engine::emit(EngineRequest& live, const SampleResult& sample, StepResult& r
   TokenEvent event{
       .id = result.seq, .token = sample.token, .text = {}, .sample = &sample, .error = {}};
   Detokenizer::Chunk chunk;
-  if (loaded_.tokenizer().is_end_of_generation(sample.token)) {
+  if (loaded_.tokenizer().is_end_of_generation(sample.token) ||
+      std::ranges::find(live.request.stop_tokens, sample.token) != live.request.stop_tokens.end()) {
     result.finish = FinishReason::stop;
   } else {
     chunk = live.detokenizer.push(sample.token);

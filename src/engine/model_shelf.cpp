@@ -49,7 +49,8 @@ bool ModelShelf::retire(const ServedModel& model) {
 
 void ModelShelf::retire_expired(int64_t now_us) {
   const auto first = std::stable_partition(here_.begin(), here_.end(), [&](const Shared& m) {
-    return expiry_us(m->use).value_or(std::numeric_limits<int64_t>::max()) > now_us;
+    const std::optional<int64_t> expiry = expiry_us(m->use);
+    return !expiry || *expiry > now_us;
   });
   std::move(first, here_.end(), std::back_inserter(retired_));
   here_.erase(first, here_.end());

@@ -72,9 +72,8 @@ class Generation {
 
  private:
   class Impl;
-  explicit Generation(std::shared_ptr<Impl> impl);
-  // Shared with events on their way from the engine thread, which may come after the end.
-  std::shared_ptr<Impl> impl_;
+  explicit Generation(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
 };
 
 // The model that a request means, and how long it may wait for it.

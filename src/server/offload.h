@@ -4,6 +4,7 @@
 #pragma once
 
 #include <exception>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <type_traits>
@@ -15,7 +16,7 @@
 #include <boost/asio/thread_pool.hpp>
 
 #include "base/check.h"
-#include "server/mailbox.h"
+#include "server/inbox.h"
 
 namespace quern::server {
 
@@ -24,14 +25,14 @@ class Offload {
   Offload() : pool_(1) {}
   ~Offload() { stop(); }
 
-  // The result of `work()`, or what it throws. `work` owns all that it uses: the caller may be gone
-  // before it ends.
+  // The result of `work()`, or what it throws. `work` may refer to the calling coroutine, which
+  // waits: the server stops the worker before it drops coroutines.
   template <typename Work>
   boost::asio::awaitable<std::invoke_result_t<Work>> run(Work work) {
     using Done = Outcome<std::invoke_result_t<Work>>;
     const auto executor = co_await boost::asio::this_coro::executor;
-    const auto box = std::make_shared<Mailbox<Done>>(executor);
-    const typename Mailbox<Done>::Guard guard(box);
+    const auto box = std::make_shared<Inbox<Done>>(executor);
+    const typename Inbox<Done>::Guard guard(box);
     boost::asio::post(pool_, [box, job = std::move(work)]() mutable { box->push(finish(job)); });
     std::optional<Done> done = co_await box->next();
     QUERN_CHECK(done.has_value());  // without a deadline there is always an outcome in the end
@@ -67,5 +68,11 @@ class Offload {
 
   boost::asio::thread_pool pool_;
 };
+
+template <typename T>
+boost::asio::awaitable<T> run_offloaded(Offload& offload, std::function<T()> work) {
+  T result = co_await offload.run(std::move(work));
+  co_return result;
+}
 
 }  // namespace quern::server

@@ -44,8 +44,7 @@ class ModelManagerTest : public testing::Test {
  protected:
   void SetUp() override {
     for (const char* name : {"a", "b", "c"}) {
-      test::write_tiny_model(store() / (std::string(name) + ".gguf"),
-                             {.dtype = DType::q4_0, .n_layers = 1});
+      write_model(store() / (std::string(name) + ".gguf"));
     }
     config_.host.model_store = store();
     config_.host.system_ollama.clear();
@@ -61,6 +60,11 @@ class ModelManagerTest : public testing::Test {
   std::filesystem::path store() const {
     std::filesystem::create_directories(dir_.path() / "store");
     return dir_.path() / "store";
+  }
+
+  static void write_model(const std::filesystem::path& path) {
+    test::write_tiny_model(
+        path, {.n_layers = 1, .n_heads = 2, .n_kv_heads = 1, .d_model = 64, .d_ff = 64});
   }
 
   void open() {
@@ -125,11 +129,9 @@ class ModelManagerTest : public testing::Test {
     std::promise<void> first_began;
   };
   void add_gate(Gate& gate) {
-    real_ = make_model_loader({.engine = config_.engine,
-                               .n_threads = 1,
-                               .isa = {},
-                               .max_batch_tokens = 16},
-                              metrics_, Log());
+    real_ = make_model_loader(
+        {.engine = config_.engine, .n_threads = 1, .isa = {}, .max_batch_tokens = 16}, metrics_,
+        Log());
     config_.ports.load = [this, &gate](const LoadJob& job) {
       if (gate.n_loads.fetch_add(1) == 0) {
         job.progress(1, 4);
@@ -206,8 +208,7 @@ TEST_F(ModelManagerTest, NeverEvictsWhatIsInUse) {
 }
 
 TEST_F(ModelManagerTest, AModelThatNeverFitsEvictsNothing) {
-  test::write_tiny_model(store() / "huge.gguf",
-                         {.dtype = DType::f32, .n_layers = 4, .d_ff = 2048});
+  test::write_tiny_model(store() / "huge.gguf", {.dtype = DType::f32, .n_layers = 4, .d_ff = 1024});
   limit_memory(25);
   open();
   touch("a");
@@ -225,8 +226,8 @@ TEST_F(ModelManagerTest, ThePoolIsFittedToTheMemory) {
   config_.engine.engine.kv_bytes = 0;
   open();
   touch("a");
-  // Two requests of 64 tokens: 8 blocks and one, of 1 layer, 4 KV heads, 32 numbers, f16.
-  EXPECT_EQ(status_of("a").engine.kv_pool_bytes, uint64_t{9} * 4 * 32 * 2 * 2 * 16);
+  // Two requests of 64 tokens: 8 blocks and one, of 1 layer, 1 KV head, 32 numbers, f16.
+  EXPECT_EQ(status_of("a").engine.kv_pool_bytes, uint64_t{9} * 32 * 2 * 2 * 16);
 }
 
 TEST_F(ModelManagerTest, AllWhoWaitShareOneLoad) {
@@ -302,7 +303,7 @@ TEST_F(ModelManagerTest, AFailedLoadIsRememberedForAMoment) {
   EXPECT_NE(first.error().to_string().find("broken.gguf"), std::string::npos);
   EXPECT_EQ(status_of("broken").state, ModelStatus::State::failed);
   EXPECT_EQ(status_of("broken").error, first.error().to_string());
-  test::write_tiny_model(store() / "broken.gguf", {.dtype = DType::q4_0, .n_layers = 1});
+  write_model(store() / "broken.gguf");
   EXPECT_FALSE(acquire("broken").has_value());
   EXPECT_EQ(manager_->stats().n_load_failures, 1U);
   clock_us_ += 5 * kSecondUs;
@@ -315,10 +316,8 @@ TEST_F(ModelManagerTest, AFaultThatMayPassIsTriedAgain) {
   add_gate(gate);
   config_.ports.load = [this, n = std::make_shared<int>(0)](const LoadJob& job) {
     if (++*n <= 2) {
-      return Result<LoadedEngine>(fail({.kind = ErrorKind::io,
-                                        .where = "test",
-                                        .what = "the disk is busy",
-                                        .expected = ""}));
+      return Result<LoadedEngine>(fail(
+          {.kind = ErrorKind::io, .where = "test", .what = "the disk is busy", .expected = ""}));
     }
     return real_(job);
   };
@@ -401,7 +400,7 @@ TEST_F(ModelManagerTest, UnloadWaitsForWorkInFlight) {
 
 TEST_F(ModelManagerTest, APathInARequestIsNeverOpened) {
   const auto outside = dir_.path() / "outside.gguf";
-  test::write_tiny_model(outside, {.dtype = DType::q4_0, .n_layers = 1});
+  write_model(outside);
   open();
   for (const std::string& name :
        {outside.string(), std::string("../outside"), (store() / "a.gguf").string()}) {
@@ -417,7 +416,7 @@ TEST_F(ModelManagerTest, APathInARequestIsNeverOpened) {
 TEST_F(ModelManagerTest, AModelPutThereLaterIsFound) {
   open();
   EXPECT_FALSE(acquire("late").has_value());
-  test::write_tiny_model(store() / "late.gguf", {.dtype = DType::q4_0, .n_layers = 1});
+  write_model(store() / "late.gguf");
   clock_us_ += kSecondUs;
   EXPECT_TRUE(acquire("late").has_value());
   EXPECT_EQ(manager_->list().size(), 4U);

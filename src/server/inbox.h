@@ -1,4 +1,4 @@
-// Mailbox: brings values from other threads to a coroutine of the io thread, in order.
+// Inbox: brings values from other threads to a coroutine of the io thread, in order.
 // push() is thread-safe; everything else belongs to the receiver's executor. Shared by the receiver
 // and the senders, of which some may come after the receiver has gone: what they send is dropped.
 #pragma once
@@ -20,23 +20,23 @@
 namespace quern::server {
 
 template <typename T>
-class Mailbox : public std::enable_shared_from_this<Mailbox<T>> {
+class Inbox : public std::enable_shared_from_this<Inbox<T>> {
  public:
   using Clock = std::chrono::steady_clock;
 
-  explicit Mailbox(boost::asio::any_io_executor executor)
+  explicit Inbox(boost::asio::any_io_executor executor)
       : executor_(std::move(executor)), wake_(executor_) {}
 
-  // Closes the mailbox when the receiver's scope ends: nothing is posted to the executor after.
+  // Closes the inbox when the receiver's scope ends: nothing is posted to the executor after.
   class Guard {
    public:
-    explicit Guard(std::shared_ptr<Mailbox> box) : box_(std::move(box)) {}
+    explicit Guard(std::shared_ptr<Inbox> box) : box_(std::move(box)) {}
     Guard(const Guard&) = delete;
     Guard& operator=(const Guard&) = delete;
     ~Guard() { box_->close(); }
 
    private:
-    std::shared_ptr<Mailbox> box_;
+    std::shared_ptr<Inbox> box_;
   };
 
   // False when the receiver has gone. One wake-up is on its way at most, however many values wait.
@@ -74,6 +74,8 @@ class Mailbox : public std::enable_shared_from_this<Mailbox<T>> {
     is_interrupted_ = true;
     wake_.cancel();
   }
+
+  bool is_interrupted() const { return is_interrupted_; }
 
   void close() {
     const std::lock_guard lock(mutex_);
