@@ -129,7 +129,8 @@ Result<EngineRequestPtr> Engine::prepare(Request request, const Arrival& arrival
   sequence.cache_salt = request.cache_salt;
   sequence.logit_rows = request.on_logits ? LogitRows::all : LogitRows::last;
   sequence.tokens = std::move(request.prompt);
-  Detokenizer detokenizer(loaded_.tokenizer(), {.stop = request.stop});
+  Detokenizer detokenizer(loaded_.tokenizer(),
+                          {.stop = request.stop, .skip_special = !request.keep_special});
   return std::make_unique<EngineRequest>(EngineRequest{.id = arrival.id,
                                                        .request = std::move(request),
                                                        .sampler = std::move(sampler),

@@ -151,7 +151,8 @@ void Engine::emit(EngineRequest& live, const SampleResult& sample, StepResult& r
   TokenEvent event{
       .id = result.seq, .token = sample.token, .text = {}, .sample = &sample, .error = {}};
   Detokenizer::Chunk chunk;
-  if (loaded_.tokenizer().is_end_of_generation(sample.token)) {
+  if (loaded_.tokenizer().is_end_of_generation(sample.token) ||
+      std::ranges::find(live.request.stop_tokens, sample.token) != live.request.stop_tokens.end()) {
     result.finish = FinishReason::stop;
   } else {
     chunk = live.detokenizer.push(sample.token);
