@@ -1,6 +1,6 @@
-// The qwen3_coder style: <function=name>, then <parameter=key>value</parameter> any number of times,
-// or one JSON object, then </function>, mostly within <tool_call>.
-// Sources: the chat templates of Qwen3-Coder, Qwen3.5 and Seed-OSS; Functionary 3.1's for the JSON.
+// The qwen3_coder style: <function=name>, then <parameter=key>value</parameter> any number of
+// times, or one JSON object, then </function>, mostly within <tool_call>. Sources: the chat
+// templates of Qwen3-Coder, Qwen3.5 and Seed-OSS; Functionary 3.1's for the JSON.
 #include <utility>
 
 #include "text/answer/call_arguments.h"
@@ -193,7 +193,7 @@ class FunctionCalls : public CallParser {
   At at_;
   bool has_begun_ = false;
   bool ended_one_ = false;
-  bool is_first_ = true;    // no parameter was handed on yet
+  bool is_first_ = true;  // no parameter was handed on yet
   std::string name_;
   std::string key_;  // as JSON
   ParameterValue value_;
