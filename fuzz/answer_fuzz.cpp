@@ -20,7 +20,7 @@ using Kind = AnswerDelta::Kind;
 
 AnswerFormat make_format(uint8_t first) {
   AnswerFormat format;
-  format.tools = static_cast<ToolStyle>(first % 6);
+  format.tools = static_cast<ToolStyle>(first % 7);
   if ((first & 0x40) != 0) {
     format.think_open = "<think>";
     format.think_close = "</think>";
@@ -66,7 +66,8 @@ bool is_ascii(std::string_view text) {
   return std::ranges::all_of(text, [](char c) { return static_cast<unsigned char>(c) < 0x80; });
 }
 
-// Without a brace in the answer, this style's arguments are made by the parser alone.
+// In the glm style, and in qwen3_coder's without a brace in the answer, arguments are made by the
+// parser alone.
 void check_made_arguments(const std::vector<AnswerDelta>& deltas) {
   for (const AnswerDelta& delta : deltas) {
     QUERN_CHECK(delta.kind != Kind::tool_call_arguments || nlohmann::json::accept(delta.text));
@@ -82,7 +83,9 @@ void check_answer(uint8_t first, size_t n_piece, std::string_view text) {
   if (format.think_open.empty() && deltas.size() == 1) {
     QUERN_CHECK(deltas[0].kind == Kind::content && deltas[0].text == text);
   }
-  if (format.tools == ToolStyle::qwen3_coder && is_ascii(text) && !text.contains('{')) {
+  const bool is_made = format.tools == ToolStyle::glm ||
+                       (format.tools == ToolStyle::qwen3_coder && !text.contains('{'));
+  if (is_made && is_ascii(text)) {
     check_made_arguments(deltas);
   }
 }

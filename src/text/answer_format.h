@@ -27,6 +27,9 @@ enum class ToolStyle : uint8_t {
   // <｜tool▁calls▁begin｜><｜tool▁call▁begin｜>..<｜tool▁sep｜>..<｜tool▁call▁end｜><｜tool▁calls▁end｜>:
   // DeepSeek R1, V3, V3.1.
   deepseek,
+  // <tool_call>name<arg_key>key</arg_key><arg_value>value</arg_value></tool_call>: GLM 4.5 and 4.6,
+  // Ling 3, Laguna, Spark 2.5.
+  glm,
 };
 
 struct AnswerFormat {

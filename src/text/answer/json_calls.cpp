@@ -87,11 +87,7 @@ Took JsonCalls::push_next(char c, AnswerWriter& writer) {
       writer.commit();
       return Took::byte;
     }
-    if (in_list_ && c == ',') {
-      at_ = At::start;
-      return Took::byte;
-    }
-    if (!in_list_ && rules_.separators.contains(c)) {
+    if (std::string_view(in_list_ ? "," : rules_.separators).contains(c)) {
       at_ = At::start;
       return c == '{' ? push_start(c, writer) : Took::byte;
     }

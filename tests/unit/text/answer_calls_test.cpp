@@ -19,6 +19,9 @@ Lines mistral(std::string_view answer) {
 Lines coder(std::string_view answer) {
   return lines_of({.tools = ToolStyle::qwen3_coder}, answer);
 }
+Lines glm(std::string_view answer) {
+  return lines_of({.tools = ToolStyle::glm}, answer);
+}
 Lines deepseek(std::string_view answer) {
   return lines_of({.tools = ToolStyle::deepseek}, answer);
 }
@@ -252,6 +255,32 @@ TEST(AnswerCalls, DeepseekOtherAnswersAreContent) {
   for (const char* answer : {"<｜tool▁calls▁begin｜><｜tool▁calls▁end｜>", "<｜tool▁call▁begin｜>a",
                              "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>f<｜tool▁call▁end｜> x"}) {
     EXPECT_EQ(deepseek(answer), Lines{std::string("content: ") + answer});
+  }
+}
+
+// Source: the chat templates of GLM-4.6, with newlines, and Spark 2.5, without.
+TEST(AnswerCalls, Glm) {
+  EXPECT_EQ(glm("Hm.\n<tool_call>get_weather\n<arg_key>city</arg_key>\n<arg_value>Zürich"
+                "</arg_value>\n<arg_key>days</arg_key>\n<arg_value>2</arg_value>\n</tool_call>\n"
+                "<tool_call>f</tool_call>"),
+            (Lines{"content: Hm.", "call 0: get_weather",
+                   "arguments 0: {\"city\": \"Zürich\", \"days\": 2}", "end 0", "call 1: f",
+                   "arguments 1: {}", "end 1"}));
+  EXPECT_EQ(glm("<tool_call>f<arg_key>\"a\"</arg_key><arg_value>x <b> y</arg_value></tool_call>"),
+            (Lines{"call 0: f", "arguments 0: {\"\\\"a\\\"\": \"x <b> y\"}", "end 0"}));
+}
+
+TEST(AnswerCalls, GlmCallsThatBreakOffAreClosedAsJson) {
+  EXPECT_EQ(glm("<tool_call>f\n<arg_key>a</arg_key>\n<arg_value>x</arg_"),
+            (Lines{"call 0: f", "arguments 0: {\"a\": \"x</arg_\"}", "end 0"}));
+  EXPECT_EQ(glm("<tool_call>f<arg_key>a</arg_key><arg_value>1</arg_value><arg_key>b"),
+            (Lines{"call 0: f", "arguments 0: {\"a\": 1}", "end 0", "content: <arg_key>b"}));
+}
+
+TEST(AnswerCalls, GlmOtherAnswersAreContent) {
+  for (const char* answer : {"<tool_call>", "<tool_call></tool_call>", "<tool_call>is a tag",
+                             "<tool_call>f", "<tool_call>f<arg_key>a</arg_key> b"}) {
+    EXPECT_EQ(glm(answer), Lines{std::string("content: ") + answer});
   }
 }
 

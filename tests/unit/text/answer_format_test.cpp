@@ -25,7 +25,7 @@ TEST(AnswerFormat, StyleOfTheTemplate) {
   EXPECT_EQ(style_of("{{'<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>'}}"),
             ToolStyle::deepseek);  // DeepSeek V3.1
   EXPECT_EQ(style_of("<tool_call>{function-name}\n<arg_key>{arg-key-1}</arg_key>"),
-            ToolStyle::none);                                    // GLM 4.6
+            ToolStyle::glm);                                     // GLM 4.6
   EXPECT_EQ(style_of("<start_of_turn>model"), ToolStyle::none);  // Gemma 2
 }
 
