@@ -109,6 +109,7 @@ class Engine {
   void count_fault(FailPoint point) { ++stats_.n_faults[static_cast<size_t>(point)]; }
   void sample_batch();
   void sample_sequence(const BatchSequence& rows, uint32_t logit_index);
+  void take_hidden(EngineRequest& live, const BatchSequence& rows, uint32_t logit_index);
   void take_logits(EngineRequest& live, const BatchSequence& rows, uint32_t logit_index);
   void draw(EngineRequest& live, const Sequence& sequence);
   void emit(EngineRequest& live, const SampleResult& sample, StepResult& result);
@@ -133,6 +134,7 @@ class Engine {
   std::vector<SeqId> failed_;
   uint32_t n_words_ = 0;       // tokens that the tokenizer knows; the embedding may have more rows
   std::vector<float> logits_;  // [vocab_size], of one row
+  std::vector<float> hidden_;  // [d_model], of one row
   std::unique_ptr<SamplerScratch> scratch_;
   EngineStats stats_;
 };

@@ -96,7 +96,11 @@ void Engine::sample_sequence(const BatchSequence& rows, uint32_t logit_index) {
   const Sequence& sequence = *scheduler_->find(rows.seq);
   stats_.n_prompt_tokens += sequence.is_decoding() && sequence.n_generated() > 0 ? 0 : rows.n_rows;
   try {
-    take_logits(live, rows, logit_index);
+    if (live.request.on_hidden) {
+      take_hidden(live, rows, logit_index);
+    } else {
+      take_logits(live, rows, logit_index);
+    }
     const bool is_complete = rows.position + rows.n_rows == sequence.n_tokens();
     if (is_complete && sequence.max_tokens > 0) {
       draw(live, sequence);
@@ -104,6 +108,17 @@ void Engine::sample_sequence(const BatchSequence& rows, uint32_t logit_index) {
   } catch (...) {
     live.set_error(current_error("request"));
     results_.push_back({.seq = rows.seq, .token = kNoToken, .finish = FinishReason::error});
+  }
+}
+
+void Engine::take_hidden(EngineRequest& live, const BatchSequence& rows, uint32_t logit_index) {
+  for (uint32_t i = 0; i < rows.n_rows; ++i) {  // every row of such a sequence is listed
+    const uint32_t position = rows.position + i;
+    if (position == live.n_logits_told) {  // after a preemption the rows are computed once more
+      loaded_.model().hidden(logit_index + i, hidden_);
+      ++live.n_logits_told;
+      live.request.on_hidden(position, hidden_);
+    }
   }
 }
 
