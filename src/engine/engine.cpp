@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <new>
 #include <random>
 
 #include "base/system_info.h"
@@ -128,7 +129,8 @@ Result<EngineRequestPtr> Engine::prepare(Request request, const Arrival& arrival
   sequence.cache_salt = request.cache_salt;
   sequence.logit_rows = request.on_logits || request.on_hidden ? LogitRows::all : LogitRows::last;
   sequence.tokens = std::move(request.prompt);
-  Detokenizer detokenizer(loaded_.tokenizer(), {.stop = request.stop});
+  Detokenizer detokenizer(loaded_.tokenizer(),
+                          {.stop = request.stop, .skip_special = !request.keep_special});
   return std::make_unique<EngineRequest>(EngineRequest{.id = arrival.id,
                                                        .request = std::move(request),
                                                        .sampler = std::move(sampler),
@@ -143,6 +145,9 @@ void Engine::enqueue(EngineRequestPtr prepared) {
   FinishCause cause = FinishCause::none;
   try {
     EngineRequestPtr& place = live_.try_emplace(key).first->second;
+    if (fails_at(config_.fail_points, FailPoint::allocation)) {
+      throw std::bad_alloc();
+    }
     const AddOutcome outcome = scheduler_->add(std::move(prepared->sequence));
     if (outcome == AddOutcome::accepted) {
       place = std::move(prepared);
@@ -153,6 +158,7 @@ void Engine::enqueue(EngineRequestPtr prepared) {
       prepared->set_error(request_error("the prompt does not fit", "a shorter one"));
     }
   } catch (...) {
+    count_fault(FailPoint::allocation);  // nothing else here throws
     prepared->set_error(current_error("request"));
   }
   live_.erase(key);

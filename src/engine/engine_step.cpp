@@ -1,8 +1,13 @@
 // One step: schedule, run, sample, commit, emit. What fails inside is the end of its requests,
 // never of the engine.
+#include "engine/engine.h"
+
+#include <algorithm>
+#include <limits>
+
 #include "base/system_info.h"
 #include "engine/current_error.h"
-#include "engine/engine.h"
+#include "sampling/usable_logits.h"
 
 namespace quern {
 
@@ -26,7 +31,7 @@ void Engine::compute_batch() {
   results_.clear();
   Status status;
   try {
-    status = loaded_.model().forward(batch_, *kv_);
+    status = forward();
     if (status) {
       sample_batch();
     }
@@ -38,7 +43,20 @@ void Engine::compute_batch() {
   }
 }
 
+Status Engine::forward() {
+  block_at(config_.fail_points, FailPoint::stuck_step);
+  if (fails_at(config_.fail_points, FailPoint::kernel_result)) {
+    return fail({.kind = ErrorKind::device,
+                 .where = "engine",
+                 .what = "the device failed in a step (fail point kernel_result)",
+                 .expected = "a retry"});
+  }
+  return loaded_.model().forward(batch_, *kv_);
+}
+
+// The device's memory is in doubt for all rows of the step: nobody in it goes on.
 void Engine::fail_batch(const Error& error) {
+  count_fault(FailPoint::kernel_result);
   ++stats_.n_failed_steps;
   results_.clear();
   for (const BatchSequence& rows : batch_.sequences) {
@@ -120,6 +138,9 @@ void Engine::take_logits(EngineRequest& live, const BatchSequence& rows, uint32_
 }
 
 void Engine::draw(EngineRequest& live, const Sequence& sequence) {
+  if (fails_at(config_.fail_points, FailPoint::nan_logits)) {
+    std::ranges::fill(logits_, std::numeric_limits<float>::quiet_NaN());
+  }
   StepResult result{.seq = sequence.id, .token = kNoToken, .finish = {}};
   const auto sample =
       live.sampler.sample({.logits = std::span<const float>(logits_).first(n_words_),
@@ -129,6 +150,9 @@ void Engine::draw(EngineRequest& live, const Sequence& sequence) {
     emit(live, *sample, result);
     ++stats_.n_generated_tokens;
   } else {
+    if (!are_usable(std::span<const float>(logits_).first(n_words_))) {
+      count_fault(FailPoint::nan_logits);
+    }
     live.set_error(sample.error());
     result.finish = FinishReason::error;
   }
@@ -142,7 +166,8 @@ void Engine::emit(EngineRequest& live, const SampleResult& sample, StepResult& r
   TokenEvent event{
       .id = result.seq, .token = sample.token, .text = {}, .sample = &sample, .error = {}};
   Detokenizer::Chunk chunk;
-  if (loaded_.tokenizer().is_end_of_generation(sample.token)) {
+  if (loaded_.tokenizer().is_end_of_generation(sample.token) ||
+      std::ranges::find(live.request.stop_tokens, sample.token) != live.request.stop_tokens.end()) {
     result.finish = FinishReason::stop;
   } else {
     chunk = live.detokenizer.push(sample.token);

@@ -34,7 +34,9 @@ Result<std::unique_ptr<Model>> Model::load(const ModelCard& card, Backend& backe
                  .expected = "[vocab_size, embedding_length]"});
   }
   config.vocab_size = static_cast<uint32_t>(embedding->shape[0]);
-  QUERN_ASSIGN(WeightLoader loader, WeightLoader::open(card, backend, options.progress));
+  QUERN_ASSIGN(WeightLoader loader, WeightLoader::open(card, backend,
+                                                       {.progress = options.progress,
+                                                        .fail_points = options.fail_points}));
   QUERN_ASSIGN(std::unique_ptr<Model> model, architecture->load(std::move(config), loader));
   QUERN_TRY(model->load_ends(loader));
   QUERN_TRY(model->make_activations(options));

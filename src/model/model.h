@@ -23,7 +23,8 @@ struct ModelOptions {
   uint32_t max_rows = 512;      // of a batch
   uint32_t max_sequences = 64;  // of a batch
   LoadProgress progress = {};
-  Log log = {};  // warnings
+  Log log = {};                       // warnings
+  FailPoints* fail_points = nullptr;  // for load()
 };
 
 // Intermediate rows of a forward pass, sized once.
