@@ -13,7 +13,8 @@
  * Structs with options begin with their size, so that a program goes on working with a newer
  * library that knows more fields: fill them with their init function, then change what you want.
  *
- * Texts are UTF-8. Strings passed in are copied and need to live during the call only.
+ * Texts are UTF-8 and end with a zero byte. Strings passed in are copied and need to live during
+ * the call only.
  */
 #ifndef QUERN_QUERN_H_
 #define QUERN_QUERN_H_
@@ -63,7 +64,7 @@ typedef struct quern_load_options {
   uint32_t n_threads; /* 0: the cores that affinity and cgroup quota allow */
   uint32_t
       context_tokens;    /* longest prompt and answer together; 0: the model's, as memory allows */
-  uint32_t max_requests; /* computed together; more of them wait */
+  uint32_t max_requests; /* computed together, 1 to 4096; more of them wait */
   uint64_t
       kv_bytes; /* memory for keys and values; 0: as the above need, at most half of what is free */
   /* Called on the loading thread as weights are read; may be NULL. */

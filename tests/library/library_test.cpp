@@ -56,6 +56,12 @@ TEST_F(LibraryTest, GeneratesWithPiecesThatMakeTheText) {
   EXPECT_GE(result.numbers.total_us, result.numbers.first_token_us);
 }
 
+TEST_F(LibraryTest, RunsMoreRequestsThanABatchUsuallyHasRows) {
+  const auto model =
+      Model::load(path(), {.n_threads = 1, .max_requests = 600, .kv_bytes = 1 << 20});
+  EXPECT_TRUE(model.has_value()) << model.error().message;
+}
+
 TEST_F(LibraryTest, ASeededAnswerIsTheSameFromManyThreads) {
   std::vector<std::string> alone;
   for (uint64_t seed = 0; seed < 6; ++seed) {
@@ -139,6 +145,7 @@ TEST_F(LibraryTest, AnOlderProgramsShortStructIsWrittenWithinItsBounds) {
 }
 
 TEST_F(LibraryTest, RefusesWhatItDoesNotUnderstand) {
+  EXPECT_EQ(Model::load(path(), {.max_requests = 0}).error().code, QUERN_INVALID_INPUT);
   EXPECT_EQ(Model::load("/nowhere.gguf").error().code, QUERN_NOT_FOUND);
   const auto broken = dir_.write("broken.gguf", "this is no model");
   const auto refused = Model::load(broken.string());

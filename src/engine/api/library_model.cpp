@@ -1,5 +1,8 @@
 #include "engine/api/library_model.h"
 
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <utility>
 
 #include "engine/embedding.h"
@@ -26,13 +29,23 @@ AnswerQueue::Piece AnswerQueue::take() {
 }
 
 Result<std::shared_ptr<LibraryModel>> LibraryModel::load(LibraryLoad load) {
+  constexpr uint32_t kMostSeqs = 4096;
+  constexpr uint32_t kBatchTokens = 512;  // unless more requests want a token each
+  if (load.max_seqs == 0 || load.max_seqs > kMostSeqs) {
+    return fail({.kind = ErrorKind::invalid_input,
+                 .where = "library",
+                 .what = fmt::format("max_requests is {}", load.max_seqs),
+                 .expected = fmt::format("a number from 1 to {}", kMostSeqs)});
+  }
   const std::shared_ptr<LibraryModel> model(new LibraryModel);
   const Log silent;
-  QUERN_ASSIGN(model->loaded_, LoadedModel::load({.path = std::move(load.path),
-                                                  .n_threads = load.n_threads,
-                                                  .max_seqs = load.max_seqs,
-                                                  .progress = std::move(load.progress)},
-                                                 silent));
+  QUERN_ASSIGN(model->loaded_,
+               LoadedModel::load({.path = std::move(load.path),
+                                  .n_threads = load.n_threads,
+                                  .max_batch_tokens = std::max(kBatchTokens, load.max_seqs),
+                                  .max_seqs = load.max_seqs,
+                                  .progress = std::move(load.progress)},
+                                 silent));
   QUERN_ASSIGN(model->engine_, EngineThread::start(*model->loaded_,
                                                    {.engine = {.max_context = load.max_context,
                                                                .kv_bytes = load.kv_bytes,

@@ -254,7 +254,7 @@ quern_error* quern_model_load(const char* path, const quern_load_options* option
     LibraryLoad load{.path = path,
                      .n_threads = o.n_threads,
                      .max_context = o.context_tokens,
-                     .max_seqs = std::max(1U, o.max_requests),
+                     .max_seqs = o.max_requests,
                      .kv_bytes = o.kv_bytes};
     if (o.on_progress != nullptr) {
       load.progress = [call = o.on_progress, user = o.user](uint64_t done, uint64_t total) {
