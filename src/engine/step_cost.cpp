@@ -1,8 +1,6 @@
 #include "engine/step_cost.h"
 
 #include <algorithm>
-#include <cmath>
-#include <utility>
 
 namespace quern {
 namespace {
@@ -15,18 +13,24 @@ constexpr double kForget = 0.98;
 constexpr double kAlikeWeight = 1e-3;
 constexpr double kSmallWeight = 1e-6;
 
-// Solves a * x = b for the variables in use, the others 0, by elimination; a is positive definite.
-template <typename Matrix, typename Vector>
-Vector solve_for(Matrix a, Vector b, const std::array<bool, 3>& used) {
-  const size_t n = b.size();
-  for (size_t i = 0; i < n; ++i) {
-    for (size_t j = 0; j < n; ++j) {
+using Vector = std::array<double, 3>;
+using Matrix = std::array<Vector, 3>;
+
+// The equations without the variables that are not used: these come out as 0.
+void leave_out(Matrix& a, Vector& b, const std::array<bool, 3>& used) {
+  for (size_t i = 0; i < b.size(); ++i) {
+    for (size_t j = 0; j < b.size(); ++j) {
       if (!used[i] || !used[j]) {
         a[i][j] = i == j ? 1.0 : 0.0;
       }
     }
     b[i] = used[i] ? b[i] : 0.0;
   }
+}
+
+// Solves a * x = b by elimination; a is positive definite, so no pivoting is needed.
+Vector solved(Matrix a, Vector b) {
+  const size_t n = b.size();
   for (size_t i = 0; i < n; ++i) {
     for (size_t row = i + 1; row < n; ++row) {
       const double factor = a[row][i] / a[i][i];
@@ -76,7 +80,10 @@ void StepCost::solve() {
   // No part takes less than no time: the most negative one is left out until none is.
   std::array<bool, kNParts> used = {true, true, true};
   for (size_t round = 0; round < kNParts; ++round) {
-    cost_ = solve_for(a, sums_, used);
+    Matrix equations = a;
+    Vector right = sums_;
+    leave_out(equations, right, used);
+    cost_ = solved(equations, right);
     const auto least = std::ranges::min_element(cost_);
     if (*least >= 0.0) {
       return;

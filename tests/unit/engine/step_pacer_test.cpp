@@ -122,20 +122,20 @@ TEST(StepPacer, ACrowdOfShortRequestsKeepsItsPlacesBusy) {
 }
 
 TEST(StepPacer, FillsTheBatchWhenNobodyDecodes) {
-  StepPacer pacer = experienced(kLaptop, 8);
+  const StepPacer pacer = experienced(kLaptop, 8);
   EXPECT_EQ(pacer.chunk({.n_decoding = 0}), 512U);
   EXPECT_EQ(StepPacer({.max_chunk = 48}).chunk({.n_decoding = 0}), 48U);
 }
 
 TEST(StepPacer, APromptAlwaysAdvancesByABlock) {
   const Machine slow{.base_us = 1'000, .decode_row_us = 10, .prompt_row_us = 1'000'000};
-  StepPacer pacer = experienced(slow, 2);
+  const StepPacer pacer = experienced(slow, 2);
   EXPECT_EQ(pacer.chunk({.n_decoding = 2}), 16U);
   EXPECT_EQ(StepPacer({.max_chunk = 8}).chunk({.n_decoding = 2}), 8U);
 }
 
 TEST(StepPacer, AnUrgentPromptIsNotSlowedByOthersInItsStep) {
-  StepPacer pacer = experienced(kLaptop, 32);
+  const StepPacer pacer = experienced(kLaptop, 32);
   // 32 streams take 56 ms; three times that is room for 168 prompt tokens.
   EXPECT_EQ(pacer.chunk({.n_decoding = 32, .n_urgent_tokens = 60}), 60U);
   EXPECT_NEAR(pacer.chunk({.n_decoding = 32, .n_urgent_tokens = 4000}), 168, 20);
