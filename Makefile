@@ -7,12 +7,13 @@ SHELL := /bin/bash
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 PREFIX ?= /usr/local
 FUZZ_SECONDS ?= 60
+STRESS_SECONDS ?= 60
 # Precompiled headers and paths must not defeat the compiler cache.
 export CCACHE_BASEDIR ?= $(CURDIR)
 export CCACHE_NOHASHDIR ?= 1
 export CCACHE_SLOPPINESS ?= pch_defines,time_macros
 
-.PHONY: help build demo model test check world bench lint format asan tsan fuzz coverage install clean
+.PHONY: help build demo model test check world bench lint format asan tsan stress fuzz coverage install clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
@@ -73,6 +74,13 @@ tsan: ## The same tests under ThreadSanitizer
 	@tools/configure.sh tsan
 	@ninja -C build/tsan -j $(JOBS)
 	@tools/ctest.sh build/tsan -L san
+
+stress: ## 64 clients on one engine for STRESS_SECONDS (default 60) under each of tsan and asan
+	@tools/setup.sh build
+	@for kind in tsan asan; do \
+	  tools/configure.sh $$kind && ninja -C build/$$kind -j $(JOBS) test_stress && \
+	  QUERN_STRESS_SECONDS=$(STRESS_SECONDS) tools/ctest.sh build/$$kind -L stress --verbose || exit 1; \
+	done
 
 fuzz: ## Run each fuzz target for FUZZ_SECONDS (default 60)
 	@tools/setup.sh build fuzz

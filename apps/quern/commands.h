@@ -23,5 +23,6 @@ void register_perplexity(CLI::App& app, Action& action);
 void register_bench(CLI::App& app, Action& action);
 void register_show(CLI::App& app, Action& action);
 void register_list(CLI::App& app, Action& action);
+void register_serve(CLI::App& app, Action& action);
 
 }  // namespace quern::app

@@ -3,61 +3,12 @@
 #include <algorithm>
 #include <charconv>
 #include <limits>
-#include <random>
 #include <string_view>
+
+#include "engine/sampling_defaults.h"
 
 namespace quern::app {
 namespace {
-
-constexpr float kDefaultTemperature = 0.8F;
-constexpr int32_t kDefaultTopK = 40;
-constexpr float kDefaultTopP = 0.9F;
-
-// general.sampling.*, as llama.cpp reads them; values out of range are refused when a request
-// comes with them.
-class FileDefaults {
- public:
-  explicit FileDefaults(const ModelCard& card) : card_(&card) {}
-
-  void real(std::string_view key, float& out) const {
-    if (const auto number = card_->f64(full(key))) {
-      out = static_cast<float>(*number);
-    }
-  }
-  void integer(std::string_view key, int32_t& out) const {
-    if (const auto number = card_->i64(full(key))) {
-      out = static_cast<int32_t>(std::clamp<int64_t>(*number, std::numeric_limits<int32_t>::min(),
-                                                     std::numeric_limits<int32_t>::max()));
-    }
-  }
-
- private:
-  static std::string full(std::string_view key) { return "general.sampling." + std::string(key); }
-  const ModelCard* card_;
-};
-
-SamplingParams defaults_of(const ModelCard& card) {
-  SamplingParams params;
-  params.temperature = kDefaultTemperature;
-  params.top_k = kDefaultTopK;
-  params.top_p = kDefaultTopP;
-  const FileDefaults file(card);
-  file.real("temp", params.temperature);
-  file.integer("top_k", params.top_k);
-  file.real("top_p", params.top_p);
-  file.real("min_p", params.min_p);
-  file.real("xtc_probability", params.xtc_probability);
-  file.real("xtc_threshold", params.xtc_threshold);
-  file.real("penalty_repeat", params.repetition_penalty);
-  file.integer("penalty_last_n", params.penalty_last_n);
-  int32_t mirostat_version = 0;
-  file.integer("mirostat", mirostat_version);
-  params.mirostat = mirostat_version == 2 ? Mirostat::v2 : Mirostat::off;
-  file.real("mirostat_tau", params.mirostat_tau);
-  file.real("mirostat_eta", params.mirostat_eta);
-  params.top_k = std::max(params.top_k, -1);  // files write any negative number for "off"
-  return params;
-}
 
 void apply(const GenerationFlags& flags, SamplingParams& params) {
   params.temperature = flags.temperature.value_or(params.temperature);
@@ -67,22 +18,6 @@ void apply(const GenerationFlags& flags, SamplingParams& params) {
   params.min_p = flags.min_p.value_or(params.min_p);
   params.repetition_penalty = flags.repeat_penalty.value_or(params.repetition_penalty);
   params.ignore_eos = flags.ignore_eos;
-}
-
-// 32 bits, so that every JSON reader keeps the number whole.
-uint64_t drawn_seed() {
-  return std::random_device()();
-}
-
-std::vector<TokenId> end_tokens(const Tokenizer& tokenizer) {
-  std::vector<TokenId> tokens;
-  for (uint32_t i = 0; i < tokenizer.vocab_size(); ++i) {
-    const TokenId token{static_cast<int32_t>(i)};
-    if (tokenizer.is_end_of_generation(token)) {
-      tokens.push_back(token);
-    }
-  }
-  return tokens;
 }
 
 }  // namespace
@@ -144,7 +79,7 @@ Status check(const GenerationFlags& flags) {
 }
 
 SamplingParams sampling_params(const GenerationFlags& flags, const LoadedModel& model) {
-  SamplingParams params = defaults_of(model.card());
+  SamplingParams params = sampling_defaults(model.card(), SamplingCustom::terminal);
   apply(flags, params);
   params.seed = flags.seed ? *flags.seed : drawn_seed();
   if (flags.ignore_eos) {

@@ -16,7 +16,7 @@ using namespace quern::app;
 
 constexpr Register kCommands[] = {
     register_run,        register_tokenize, register_detokenize, register_template, register_logits,
-    register_perplexity, register_bench,    register_show,       register_list,
+    register_perplexity, register_bench,    register_show,       register_list,     register_serve,
 };
 
 // Help and version are asked for; everything else that stops the parser is wrong usage.

@@ -9,14 +9,16 @@
 #include "commands.h"
 #include "gguf/reader.h"
 #include "input_file.h"
-#include "json_value.h"
 #include "model_name.h"
 #include "output.h"
 #include "report.h"
+#include "server/json_value.h"
 #include "text/chat_template.h"
 
 namespace quern::app {
 namespace {
+
+using server::Json;
 
 struct Options {
   ModelName name;
@@ -175,7 +177,7 @@ Status run(const Options& options) {
       variables[name] = value;
     }
   }
-  QUERN_ASSIGN(const jinja::Dict context, template_context(input));
+  QUERN_ASSIGN(const jinja::Dict context, server::template_context(input));
   QUERN_ASSIGN(const std::string prompt, chat.render(context, now));
   return write_output(prompt);
 }

@@ -25,6 +25,14 @@ std::unexpected<Error> system_error(const std::filesystem::path& path, std::stri
                .expected = missing ? "an existing file" : "a readable file"});
 }
 
+FileVersion version_of(const struct stat& info) {
+  return {.device = info.st_dev,
+          .inode = info.st_ino,
+          .n_bytes = static_cast<uint64_t>(info.st_size),
+          .modified_s = info.st_mtim.tv_sec,
+          .modified_ns = info.st_mtim.tv_nsec};
+}
+
 // Closes the descriptor on every way out; a mapping outlives its descriptor.
 class Descriptor {
  public:
@@ -44,7 +52,7 @@ class Descriptor {
 
 }  // namespace
 
-Result<MappedFile> MappedFile::open(const std::filesystem::path& path) {
+Result<MappedFile> MappedFile::open(const std::filesystem::path& path, FailPoints* fail_points) {
   // O_NONBLOCK: a FIFO must not hang the program before it is refused.
   const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (file.get() < 0) {
@@ -60,35 +68,73 @@ Result<MappedFile> MappedFile::open(const std::filesystem::path& path) {
                  .what = fmt::format("'{}' is not a regular file", path.string()),
                  .expected = "a file"});
   }
-  const auto n_bytes = static_cast<size_t>(info.st_size);
-  if (n_bytes == 0) {
-    return MappedFile();
-  }
-  void* const start = ::mmap(nullptr, n_bytes, PROT_READ, MAP_SHARED, file.get(), 0);
-  if (start == MAP_FAILED) {
-    return system_error(path, "cannot map");
-  }
-  return MappedFile(ByteSpan(static_cast<const std::byte*>(start), n_bytes));
+  MappedFile mapped;
+  mapped.path_ = path;
+  mapped.version_ = version_of(info);
+  mapped.fail_points_ = fail_points;
+  QUERN_TRY(mapped.map(file.get()));
+  return mapped;
 }
 
-MappedFile::MappedFile(MappedFile&& other) noexcept : bytes_(std::exchange(other.bytes_, {})) {}
+Status MappedFile::map(int descriptor) {
+  if (version_.n_bytes == 0) {
+    return {};
+  }
+  void* start = MAP_FAILED;
+  if (fails_at(fail_points_, FailPoint::mmap)) {
+    errno = ENOMEM;
+  } else {
+    start = ::mmap(nullptr, version_.n_bytes, PROT_READ, MAP_SHARED, descriptor, 0);
+  }
+  if (start == MAP_FAILED) {
+    return system_error(path_, "cannot map");
+  }
+  bytes_ = ByteSpan(static_cast<const std::byte*>(start), version_.n_bytes);
+  if (mapping_guard_installed()) {
+    QUERN_ASSIGN(guard_, GuardedMapping::create(bytes_));
+  }
+  return {};
+}
+
+MappedFile::MappedFile(MappedFile&& other) noexcept {
+  swap(other);
+}
 
 MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
-  if (this != &other) {
-    unmap();
-    bytes_ = std::exchange(other.bytes_, {});
-  }
+  MappedFile taken(std::move(other));
+  swap(taken);
   return *this;
 }
 
 MappedFile::~MappedFile() {
-  unmap();
-}
-
-void MappedFile::unmap() {
+  guard_ = {};  // first: once unmapped, the addresses may become another's
   if (!bytes_.empty()) {
     ::munmap(const_cast<std::byte*>(bytes_.data()), bytes_.size());
   }
+}
+
+void MappedFile::swap(MappedFile& other) noexcept {
+  std::swap(bytes_, other.bytes_);
+  std::swap(guard_, other.guard_);
+  path_.swap(other.path_);
+  std::swap(version_, other.version_);
+  std::swap(fail_points_, other.fail_points_);
+}
+
+Status MappedFile::check_intact() const {
+  // Another file may have taken the path's place, or none; the mapping then keeps the one it had.
+  struct stat info{};
+  const FileVersion now = ::stat(path_.c_str(), &info) == 0 ? version_of(info) : FileVersion();
+  const bool changed =
+      now.device == version_.device && now.inode == version_.inode && now != version_;
+  if (is_poisoned() || changed || fails_at(fail_points_, FailPoint::read)) {
+    return fail({.kind = ErrorKind::io,
+                 .where = "file",
+                 .what = fmt::format("'{}' {} while it was read", path_.string(),
+                                     changed ? "was changed" : "lost bytes"),
+                 .expected = "a file that stays as it is; load it again"});
+  }
+  return {};
 }
 
 void MappedFile::advise_dontneed(uint64_t offset, uint64_t n_bytes) const {

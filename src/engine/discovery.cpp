@@ -13,7 +13,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "engine/nearest_names.h"
+#include "engine/model_names.h"
 #include "gguf/meta_value.h"
 
 namespace quern {
@@ -256,46 +256,9 @@ fs::path hub_root(const HostPaths& host) {
   return below(host.hf_home.value_or(below(cache_home(host), "huggingface")), "hub");
 }
 
-bool is_same_name(std::string_view a, std::string_view b) {
-  return std::ranges::equal(a, b, [](char x, char y) {
-    const auto lower = [](char c) {
-      return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-    };
-    return lower(x) == lower(y);
-  });
-}
-
-// The model that `wanted` names exactly, or that it alone names in another case or without :latest.
-const FoundModel* find_named(const std::vector<FoundModel>& models, std::string_view wanted) {
-  for (const FoundModel& model : models) {
-    if (model.name == wanted) {
-      return &model;
-    }
-  }
-  const FoundModel* match = nullptr;
-  const std::string latest = fmt::format("{}:latest", wanted);
-  for (const FoundModel& model : models) {
-    if (is_same_name(model.name, wanted) || is_same_name(model.name, latest)) {
-      if (match != nullptr) {
-        return nullptr;
-      }
-      match = &model;
-    }
-  }
-  return match;
-}
-
 std::unexpected<Error> unknown_model(std::string_view wanted,
                                      const std::vector<FoundModel>& models) {
-  std::vector<std::string> names;
-  names.reserve(models.size());
-  for (const FoundModel& model : models) {
-    names.push_back(model.name);
-  }
-  std::string suggestions;
-  for (const std::string& near : nearest_names(wanted, names)) {
-    suggestions += fmt::format("{}'{}'", suggestions.empty() ? "" : ", ", printable(near, 120));
-  }
+  const std::string suggestions = suggested_names(wanted, models);
   return fail(
       {.kind = ErrorKind::not_found,
        .where = "model",

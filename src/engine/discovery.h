@@ -49,7 +49,7 @@ std::vector<FoundModel> list_models(const HostPaths& host);
 Status check_folders(const HostPaths& host);
 
 // The file that a user means: a path to a file, or a name of list_models (in any case where that is
-// unambiguous; ":latest" may be left out). Otherwise not_found, with the nearest names, or
+// unambiguous; ":latest" counts for nothing). Otherwise not_found, with the nearest names, or
 // invalid_input where there is something of that path that is no file.
 Result<std::filesystem::path> resolve_model(std::string_view name_or_path, const HostPaths& host);
 

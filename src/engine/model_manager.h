@@ -13,24 +13,39 @@
 
 #include "base/log.h"
 #include "base/result.h"
+#include "base/retry.h"
+#include "base/system_info.h"
 #include "engine/discovery.h"
 #include "engine/engine_thread.h"
 #include "engine/loaded_model.h"
+#include "engine/model_loader.h"
 
 namespace quern {
 
 inline constexpr int64_t kKeepForever = -1;
 
+// What the manager takes from the machine; tests put their own in its place.
+struct ModelManagerPorts {
+  std::function<int64_t()> now_us = monotonic_us;
+  std::function<uint64_t()> available_bytes = available_memory_bytes;
+  ModelLoader load = {};  // empty: make_model_loader()
+};
+
+// With engine.kv_bytes 0, a model's KV pool is what kv_pool_bytes() gives it (memory_need.h).
 struct ModelManagerConfig {
   HostPaths host;
-  EngineThreadConfig engine;        // of every model
+  EngineThreadConfig engine;  // of every model
   uint32_t n_threads = 0;
   std::optional<std::string> isa;
   uint32_t max_batch_tokens = 512;
   bool allow_unknown_pre = false;
-  uint64_t memory_bytes = 0;        // weights, KV and activations of all models; 0: what the machine has
+  // Weights, activations and whole KV pools (which they can grow to) of all models, and never more
+  // than the machine has; 0: what it has.
+  uint64_t memory_bytes = 0;
   int64_t keep_alive_ms = 5 * 60 * 1000;  // idle time until a model is unloaded; kKeepForever
   int64_t failure_memory_ms = 5'000;      // a failed load answers at once for so long
+  RetryPolicy retry = {};                 // of loads that failed for a reason that may pass
+  ModelManagerPorts ports = {};
 };
 
 // One loaded model; what a request needs of it.
@@ -43,37 +58,44 @@ class ModelLease {
   ModelLease& operator=(ModelLease&&) noexcept;
   ~ModelLease();
 
-  const std::string& name() const;
-  LoadedModel& model() const;   // tokenizer() and chat_template() from any thread
+  // As the list of models writes it.
+  const std::string& name() const { return name_; }
+  LoadedModel& model() const;  // tokenizer() and chat_template() from any thread
   EngineThread& engine() const;
-  int64_t loaded_us() const;    // monotonic, when the load ended
+  int64_t loaded_us() const;  // monotonic, when the load ended
   int64_t load_duration_us() const;
 
  private:
   friend class ModelManager;
-  explicit ModelLease(std::shared_ptr<ServedModel> served);
-  std::shared_ptr<ServedModel> served_;  // shared with the manager: the last lease may outlive eviction
+  // The lease must have been counted.
+  ModelLease(std::shared_ptr<ServedModel> served, std::string name);
+  void end();
+
+  // Shared with the manager: a lease may outlive it, and then takes the engine down with it (which
+  // must not happen on the engine's own thread).
+  std::shared_ptr<ServedModel> served_;
+  std::string name_;  // the one it was asked for
 };
 
 struct ModelStatus {
   std::string name;
   std::filesystem::path path;
   enum class State : uint8_t { loading, ready, failed } state = State::ready;
-  double load_progress = 1.0;   // 0 to 1
-  std::string error;            // of a failed one
-  uint64_t bytes = 0;           // weights + KV + activations
+  double load_progress = 1.0;  // 0 to 1
+  std::string error;           // of a failed one
+  uint64_t bytes = 0;          // weights + KV + activations
   int64_t last_used_us = 0;
-  int64_t expires_us = -1;      // when keep_alive ends; -1: never
+  int64_t expires_us = -1;  // when keep_alive ends; -1: never
   uint32_t in_flight = 0;
-  EngineSnapshot engine;        // of a ready one
+  EngineSnapshot engine;  // of a ready one
   int64_t step_age_ms = 0;
   bool is_stuck = false;
 };
 
 struct ModelCacheStats {
-  uint64_t n_hits = 0;
-  uint64_t n_misses = 0;
-  uint64_t n_evictions = 0;
+  uint64_t n_hits = 0;       // acquired at once
+  uint64_t n_misses = 0;     // had to wait for a load
+  uint64_t n_evictions = 0;  // made room for another; going idle or unloaded does not count
   uint64_t n_load_failures = 0;
   uint64_t n_load_retries = 0;
   uint64_t loaded_bytes = 0;
@@ -92,26 +114,30 @@ class ModelManager {
   Result<std::string> add_file(const std::filesystem::path& path);
 
   // Calls `ready` exactly once, with a lease or with the error: at once in the caller's thread when
-  // the model is loaded or cannot be, else later on a loader thread. not_found: no such model, with
-  // the nearest names. out_of_memory: it would fit only when models in flight go.
+  // the model is loaded or cannot be, else later on a thread of the manager, which `ready` must not
+  // hold up. Never waits for the disk. not_found: no such model, with the nearest names.
+  // out_of_memory: it does not fit, or would only when models in flight go. cancelled: the manager
+  // is being destroyed.
   using Ready = std::function<void(Result<ModelLease>)>;
   void acquire(const std::string& name, Ready ready);
 
-  // Idle time until this model goes; 0: when its last lease ends; kKeepForever: never.
+  // Idle time until this model goes; 0: when its last lease ends; kKeepForever: never. For a model
+  // that is loaded or loading, until it is unloaded.
   void set_keep_alive(const std::string& name, int64_t keep_alive_ms);
   // Unloads it once it has no work in flight; false if it is not loaded.
   bool unload(const std::string& name);
 
-  std::vector<FoundModel> list() const;       // found on disk and added
-  std::vector<ModelStatus> status() const;    // loading, ready and lately failed ones
+  // Found on disk, at most a second ago, and added.
+  std::vector<FoundModel> list() const;
+  std::vector<ModelStatus> status() const;  // loading, ready and lately failed ones
   ModelCacheStats stats() const;
   // The one model that a request without a name means, when there is just one; else empty.
   std::string default_name() const;
 
  private:
   class Impl;
-  explicit ModelManager(std::unique_ptr<Impl> impl);
-  std::unique_ptr<Impl> impl_;
+  explicit ModelManager(std::shared_ptr<Impl> impl);
+  std::shared_ptr<Impl> impl_;  // leases tell it of their end, if it is still there
 };
 
 }  // namespace quern

@@ -46,6 +46,8 @@ struct Request {
   uint32_t choice_index = 0;  // which of several answers to one prompt
   uint32_t max_tokens = 0;    // 0: only the prompt is computed
   std::vector<std::string> stop = {};
+  std::vector<TokenId> stop_tokens = {};  // end the answer, beside the model's own end tokens
+  bool keep_special = false;              // the text of control tokens is part of the answer's
   int32_t priority = 0;  // lower is served earlier
   Deadlines deadlines = {};
   std::string cache_salt = {};
@@ -54,6 +56,8 @@ struct Request {
   // Called with the logits after every prompt position, in order; turns the prefix cache off for
   // it.
   std::function<void(uint32_t position, std::span<const float> logits)> on_logits = {};
+  // The same with hidden states: [d_model], after the final norm. With max_tokens 0 only.
+  std::function<void(uint32_t position, std::span<const float> hidden)> on_hidden = {};
 };
 
 }  // namespace quern

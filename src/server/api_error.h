@@ -13,9 +13,9 @@ namespace quern::server {
 struct ApiError {
   unsigned status = 400;
   std::string type = "invalid_request_error";  // OpenAI's words; mapped for Anthropic
-  std::string code;                            // may be empty
-  std::string param;                           // the field at fault; may be empty
-  std::string message;
+  std::string code = {};                       // may be empty
+  std::string param = {};                      // the field at fault; may be empty
+  std::string message = {};
   std::optional<uint32_t> retry_after_s = {};  // sent as Retry-After
 };
 
@@ -28,8 +28,8 @@ inline std::unexpected<ApiError> refuse(ApiError error) {
 
 // 400 naming a field: "temperature is 7; expected a number from 0 to 2".
 ApiError bad_field(std::string_view param, std::string message);
-// invalid_input 400, not_found 404, unsupported 400, out_of_memory, io and device 503 with advice to
-// retry.
+// invalid_input 400, not_found 404, unsupported 400, out_of_memory, io and device 503 with advice
+// to retry.
 ApiError from_error(const Error& error);
 // How a request that ended before its first byte is answered: 504 for deadlines, 429 for a full
 // queue, 499 for a cancelled one, 503 or 500 for faults.

@@ -42,6 +42,9 @@ class Exchange {
   // Called on the strand, once, when the client went away before the answer's end; at once if it
   // is gone already. One listener at a time; empty to remove it.
   virtual void on_client_gone(std::function<void()> listener) = 0;
+
+  // Told once an answer's numbers are known, for the log line of this request; several add up.
+  virtual void count_tokens(uint32_t /*n_prompt*/, uint32_t /*n_completion*/) {}
 };
 
 }  // namespace quern::server

@@ -1,7 +1,6 @@
-// Generation: one request's answers being made: n sequences on an engine, their events brought to the
-// connection's strand.
-// Used on the exchange's strand only. Owns the lease; borrows exchange and context. Its destructor
-// cancels what still runs; so does the client's going away.
+// Generation: one request's answers being made: n sequences on an engine, their events brought to
+// the connection's strand. Used on the exchange's strand only. Owns the lease; borrows exchange and
+// context. Its destructor cancels what still runs; so does the client's going away.
 #pragma once
 
 #include <cstdint>
@@ -33,16 +32,16 @@ struct GenerationSpec {
   uint32_t max_tokens = 0;  // of each choice; 0: as the context allows
   std::vector<std::string> stop;
   std::vector<TokenId> stop_tokens;
-  AnswerFormat format;      // how the answer's text is split; the default: all is content
+  AnswerFormat format;  // how the answer's text is split; the default: all is content
   ScheduleFields schedule;
-  std::string cache_salt;   // the client's; the key's is added
+  std::string cache_salt;  // the client's; the key's is added
 };
 
 struct TokenInfo {
   TokenId token = kNoToken;
-  std::string bytes;               // what the token stands for
+  std::string bytes;  // what the token stands for
   std::optional<float> logprob;
-  std::vector<TokenLogprob> top;   // best first
+  std::vector<TokenLogprob> top;  // best first
 };
 
 // One step of one choice.
@@ -52,13 +51,14 @@ struct GenerationEvent {
   std::optional<TokenInfo> token;      // none in an event that only ends the choice
   std::optional<FinishReason> finish;  // in the choice's last event
   FinishCause cause = FinishCause::none;
-  std::optional<Error> error;          // when finish is error
-  RequestUsage usage = {};             // in the last event
+  std::optional<Error> error;  // when finish is error
+  RequestUsage usage = {};     // in the last event
 };
 
 class Generation {
  public:
-  // Errors: what EngineThread::submit refuses (context_length_exceeded with both numbers), draining.
+  // Errors: what EngineThread::submit refuses (context_length_exceeded with both numbers),
+  // draining.
   static Api<std::unique_ptr<Generation>> start(Exchange& exchange, ServerContext& context,
                                                 ModelLease lease, GenerationSpec spec);
   ~Generation();
@@ -72,14 +72,22 @@ class Generation {
 
  private:
   class Impl;
-  explicit Generation(std::shared_ptr<Impl> impl);
-  // Shared with events on their way from the engine thread, which may come after the end.
-  std::shared_ptr<Impl> impl_;
+  explicit Generation(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
 };
 
-// Waits for a model, within the request's deadlines and the server's load time-out. An unknown model
-// is 404 model_not_found.
+// The model that a request means, and how long it may wait for it.
+struct ModelWish {
+  std::string name;  // empty: the only one, where there is just one
+  ScheduleFields schedule = {};
+
+  ModelWish(std::string wanted, ScheduleFields fields = {})
+      : name(std::move(wanted)), schedule(fields) {}
+};
+
+// Waits for a model, within the request's deadlines and the server's load time-out; GET
+// /v1/requests shows it as queued meanwhile. An unknown model is 404 model_not_found.
 boost::asio::awaitable<Api<ModelLease>> acquire_model(Exchange& exchange, ServerContext& context,
-                                                      std::string name);
+                                                      ModelWish wish);
 
 }  // namespace quern::server

@@ -12,14 +12,15 @@ namespace quern::server {
 using Headers = std::vector<std::pair<std::string, std::string>>;
 
 struct HttpRequest {
-  std::string method;      // "GET", "POST", ...
-  std::string path;        // decoded, without the query
-  std::string query;       // after '?', undecoded
-  Headers headers;         // names in lower case
+  std::string method;  // "GET", "POST", ...
+  std::string path;    // decoded, without the query
+  std::string query;   // after '?', undecoded
+  Headers headers;     // names in lower case
   std::string body;
   std::string request_id;  // the client's X-Request-Id when it is sane, else a fresh one
   std::string key_salt;    // separates the prefix caches of API keys; empty without keys
   Headers path_params;     // of the route's pattern, decoded
+  int64_t arrival_us = 0;  // monotonic, when its head had been read; deadlines count from it
 
   // Empty when there is none.
   std::string_view header(std::string_view lower_case_name) const;

@@ -16,12 +16,12 @@ struct Route {
   std::string_view pattern;  // "/v1/requests/{id}"; "{id+}" takes slashes too, as in model names
   Task (*handler)(Exchange&, ServerContext&);
   Dialect dialect = Dialect::plain;
-  bool is_open = false;      // answers without an API key
+  bool is_open = false;         // answers without an API key
   bool while_draining = false;  // answers though the server accepts no new work
 };
 
-std::span<const Route> admin_routes();      // health, metrics, live requests, /openapi.json
-std::span<const Route> openai_routes();     // models, chat, completions, embeddings, rerank, tokenize
+std::span<const Route> admin_routes();   // health, metrics, live requests, /openapi.json
+std::span<const Route> openai_routes();  // models, chat, completions, embeddings, rerank, tokenize
 std::span<const Route> responses_routes();  // /v1/responses
 std::span<const Route> ollama_routes();     // /api/...
 std::span<const Route> anthropic_routes();  // /v1/messages

@@ -26,8 +26,8 @@ struct ServerConfig {
   uint32_t header_timeout_s = 15;
   uint32_t body_timeout_s = 60;
   uint32_t idle_timeout_s = 75;
-  uint32_t write_timeout_s = 30;   // one that reads nothing for so long is dropped
-  uint32_t load_timeout_s = 300;   // a request waits so long for its model
+  uint32_t write_timeout_s = 30;  // one that reads nothing for so long is dropped
+  uint32_t load_timeout_s = 300;  // a request waits so long for its model
   uint32_t drain_timeout_s = 30;
   bool log_json = false;
 };
@@ -37,11 +37,12 @@ struct ServerContext {
   ModelManager& models;
   EngineMetrics& metrics;
   const Log& log;
-  LiveRequests& live;          // of all engines, by request id (live_requests.h)
-  ResponseStore& responses;    // for previous_response_id (response_store.h)
-  Offload& offload;            // a worker for long templates and tokenizations (offload.h)
+  LiveRequests& live;        // of all engines, by request id (live_requests.h)
+  ResponseStore& responses;  // for previous_response_id (response_store.h)
+  Offload& offload;          // a worker for long templates and tokenizations (offload.h)
   std::atomic<bool>& draining;
-  int64_t started_us = 0;      // monotonic
+  int64_t started_us = 0;                       // monotonic
+  const std::atomic<bool>* starting = nullptr;  // models named at the start still load; may be null
 };
 
 }  // namespace quern::server

@@ -3,19 +3,19 @@
 
 #include <filesystem>
 
-#include "../../apps/quern/json_value.h"
+#include "server/json_value.h"
 #include "support/golden.h"
 #include "text/chat_template.h"
 
 namespace quern::test {
 namespace {
 
-using app::Json;
+using server::Json;
 
 Result<std::string> render_case(const ChatTemplate& chat, const Json& file, const Json& one_case) {
   Json input = one_case.at("input");
   input["variables"] = file.at("variables");
-  QUERN_ASSIGN(const jinja::Dict context, app::template_context(input));
+  QUERN_ASSIGN(const jinja::Dict context, server::template_context(input));
   QUERN_ASSIGN(const std::tm now, parse_time(file.at("now").get<std::string>()));
   return chat.render(context, now);
 }

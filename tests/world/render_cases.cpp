@@ -4,19 +4,19 @@
 #include <iostream>
 #include <string>
 
-#include "../../apps/quern/json_value.h"
+#include "server/json_value.h"
 #include "text/chat_template.h"
 
 namespace {
 
-using quern::app::Json;
+using quern::server::Json;
 
 quern::Result<std::string> render(const Json& line) {
   QUERN_ASSIGN(const quern::ChatTemplate chat,
                quern::ChatTemplate::parse(line.at("template").get<std::string>()));
   quern::jinja::Dict context;
   for (const auto& [name, json] : line.at("context").items()) {
-    QUERN_ASSIGN(quern::jinja::Value value, quern::app::to_value(json));
+    QUERN_ASSIGN(quern::jinja::Value value, quern::server::to_value(json));
     context.set(name, std::move(value));
   }
   QUERN_ASSIGN(const std::tm now, quern::parse_time(line.at("now").get<std::string>()));

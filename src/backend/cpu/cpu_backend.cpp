@@ -41,7 +41,9 @@ Result<std::unique_ptr<Backend>> make_cpu_backend(CpuBackendOptions options) {
   }
   const uint32_t n_threads = options.n_threads == 0 ? available_cores() : options.n_threads;
   auto memory = options.memory ? std::move(options.memory) : make_process_memory();
-  return std::make_unique<CpuBackend>(*kernels, n_threads, std::move(memory));
+  auto backend = std::make_unique<CpuBackend>(*kernels, n_threads, std::move(memory));
+  backend->set_pack_on_caller(options.pack_on_caller);
+  return backend;
 }
 
 Status PreparedBuffer::reserve(uint64_t n_values) {
@@ -133,12 +135,15 @@ Result<std::unique_ptr<Matrix>> CpuBackend::load_matrix(const MatrixSource& sour
   QUERN_ASSIGN(auto block, memory_->allocate(rows * row_size, Pages::big));
   stats_.weight_bytes += block->n_bytes();
   const OpScope scope(*memory_);
+  const auto n_panels = static_cast<uint32_t>(rows / kernels_.panel_rows);
   const auto part = [&](uint32_t member) {
-    pack_rows(
-        source, block->data(),
-        slice_of(static_cast<uint32_t>(rows / kernels_.panel_rows), member, pool_.n_threads()));
+    pack_rows(source, block->data(), slice_of(n_panels, member, pool_.n_threads()));
   };
-  pool_.run(part);
+  if (pack_on_caller_) {
+    pack_rows(source, block->data(), {0, n_panels});
+  } else {
+    pool_.run(part);
+  }
   return std::make_unique<CpuMatrix>(source, std::move(block));
 }
 

@@ -17,6 +17,8 @@ struct CpuBackendOptions {
   std::optional<std::string> isa =
       {};  // forces "scalar", "avx2", ...; else the best the machine has
   std::unique_ptr<CpuMemory> memory = {};  // null: plain memory
+  // Weights are packed on the calling thread alone, so that they cost what that thread may cost.
+  bool pack_on_caller = false;
 };
 
 // Fails with `usage` when the forced instruction set is unknown or the machine lacks it.

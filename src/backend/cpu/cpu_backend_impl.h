@@ -33,6 +33,8 @@ class CpuBackend final : public Backend {
  public:
   CpuBackend(const KernelTable& kernels, uint32_t n_threads, std::unique_ptr<CpuMemory> memory);
 
+  void set_pack_on_caller(bool on) { pack_on_caller_ = on; }
+
   std::string_view name() const override { return name_; }
   std::string_view isa() const override { return kernels_.isa; }
   BackendStats stats() const override;
@@ -120,6 +122,7 @@ class CpuBackend final : public Backend {
   ThreadPool pool_;
   std::unique_ptr<CpuMemory> memory_;
   std::string name_;
+  bool pack_on_caller_ = false;
   StepInput input_;
 
   std::vector<Workspace> workspaces_;

@@ -55,5 +55,38 @@ TEST_F(MappedFileTest, AMissingFileAndAFolderAndAPipeAreRefused) {
   EXPECT_EQ(MappedFile::open(pipe).error().kind, ErrorKind::invalid_input);
 }
 
+TEST_F(MappedFileTest, TellsThatTheFileWasChangedButNotThatItWasReplaced) {
+  const auto file = MappedFile::open(write(std::string(100, 'q')));
+  ASSERT_TRUE(file.has_value());
+  EXPECT_TRUE(file->check_intact().has_value());
+  // Cut within the page: its end reads as zeros, without any signal.
+  fs::resize_file(dir_ / "file", 50);
+  const Status cut = file->check_intact();
+  ASSERT_FALSE(cut.has_value());
+  EXPECT_EQ(cut.error().kind, ErrorKind::io);
+
+  const auto other = MappedFile::open(write(std::string(100, 'q')));
+  ASSERT_TRUE(other.has_value());
+  std::ofstream(dir_ / "new", std::ios::binary) << "short";
+  fs::rename(dir_ / "new", dir_ / "file");
+  EXPECT_TRUE(other->check_intact().has_value());
+  fs::remove(dir_ / "file");
+  EXPECT_TRUE(other->check_intact().has_value());
+  EXPECT_EQ(other->bytes()[99], std::byte{'q'});
+}
+
+TEST_F(MappedFileTest, FailsWhereThatIsOrdered) {
+  FailPoints points;
+  points.arm(FailPoint::mmap, {});
+  const auto refused = MappedFile::open(write("text"), &points);
+  ASSERT_FALSE(refused.has_value());
+  EXPECT_EQ(refused.error().kind, ErrorKind::io);
+  points.arm(FailPoint::read, {});
+  const auto file = MappedFile::open(write("text"), &points);
+  ASSERT_TRUE(file.has_value());
+  EXPECT_EQ(file->check_intact().error().kind, ErrorKind::io);
+  EXPECT_TRUE(file->check_intact().has_value());
+}
+
 }  // namespace
 }  // namespace quern

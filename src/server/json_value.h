@@ -7,15 +7,11 @@
 #include <utility>
 #include <vector>
 
-#include <nlohmann/json.hpp>
-
 #include "base/result.h"
+#include "server/json.h"
 #include "text/jinja/value.h"
 
-namespace quern::app {
-
-// Keeps the order of keys, which templates print.
-using Json = nlohmann::ordered_json;
+namespace quern::server {
 
 inline constexpr int kMaxJsonDepth = 150;  // below jinja::Limits::value_depth
 
@@ -85,4 +81,4 @@ inline Result<jinja::Dict> template_context(const Json& input) {
   return context;
 }
 
-}  // namespace quern::app
+}  // namespace quern::server

@@ -1,0 +1,82 @@
+#include "preload.h"
+
+#include <fmt/format.h>
+
+#include <filesystem>
+#include <system_error>
+#include <utility>
+
+#include "gguf/meta_value.h"
+
+namespace quern::app {
+namespace {
+
+bool is_path(const std::string& model) {
+  std::error_code ignored;
+  return model.find('/') != std::string::npos || model.ends_with(".gguf") ||
+         std::filesystem::exists(model, ignored);
+}
+
+}  // namespace
+
+Result<std::vector<std::string>> Preload::names(const std::vector<std::string>& models,
+                                                ModelManager& manager) {
+  std::vector<std::string> names;
+  for (const std::string& model : models) {
+    std::error_code ignored;
+    // A name may have a slash too; a file that is there comes first.
+    if (is_path(model) && (std::filesystem::exists(model, ignored) || model.starts_with('/'))) {
+      QUERN_ASSIGN(std::string name, manager.add_file(model));
+      names.push_back(std::move(name));
+    } else {
+      names.push_back(model);
+    }
+  }
+  return names;
+}
+
+void Preload::start(const std::vector<std::string>& names, ModelManager& manager,
+                    std::function<void()> on_failure) {
+  {
+    const std::lock_guard lock(mutex_);
+    n_pending_ = names.size();
+    on_failure_ = std::move(on_failure);
+  }
+  is_loading_.store(!names.empty());
+  for (const std::string& name : names) {
+    manager.acquire(name, [self = shared_from_this(), name](const Result<ModelLease>& lease) {
+      self->finish(name, lease);
+    });
+    manager.set_keep_alive(name, kKeepForever);
+  }
+}
+
+void Preload::finish(const std::string& name, const Result<ModelLease>& lease) {
+  const std::lock_guard lock(mutex_);
+  --n_pending_;
+  if (!lease) {
+    if (!failure_ && on_failure_) {
+      failure_ = lease.error();
+      on_failure_();
+    }
+    return;
+  }
+  log_.info(fmt::format("loaded {} in {} ms, context {} tokens", printable(name),
+                        lease->load_duration_us() / 1000, lease->engine().max_context()));
+  if (n_pending_ == 0 && !failure_) {
+    is_loading_.store(false);
+    log_.info("ready");
+  }
+}
+
+void Preload::end() {
+  const std::lock_guard lock(mutex_);
+  on_failure_ = nullptr;
+}
+
+std::optional<Error> Preload::failure() const {
+  const std::lock_guard lock(mutex_);
+  return failure_;
+}
+
+}  // namespace quern::app

@@ -1,0 +1,114 @@
+// quern serve: many clients, one machine.
+#include <fmt/format.h>
+
+#include <atomic>
+#include <cstdio>
+#include <memory>
+
+#include "base/interrupt.h"
+#include "base/mapping_guard.h"
+#include "base/system_info.h"
+#include "commands.h"
+#include "engine/model_manager.h"
+#include "output.h"
+#include "preload.h"
+#include "report.h"
+#include "serve_flags.h"
+#include "server/access_log.h"
+#include "server/live_requests.h"
+#include "server/offload.h"
+#include "server/response_store.h"
+#include "server/route.h"
+#include "server/server.h"
+#include "server/server_context.h"
+
+namespace quern::app {
+namespace {
+
+// One line at a time on stderr, in the format that the user wants.
+Log server_log(bool as_json) {
+  return Log([as_json](LogLevel level, std::string_view message) {
+    if (level != LogLevel::debug) {
+      print_err("{}\n", server::message_line(level, message, as_json));
+    }
+  });
+}
+
+server::ServerParts server_parts(const server::ServerConfig& config, const Log& log) {
+  server::ServerParts parts;
+  parts.tables = {server::admin_routes(), server::openai_routes(), server::responses_routes(),
+                  server::ollama_routes(), server::anthropic_routes()};
+  parts.on_request = [as_json = config.log_json](const server::AccessRecord& record) {
+    print_err("{}\n", server::access_line(record, as_json));
+  };
+  parts.on_drain = [&config, log] {
+    log.info(
+        fmt::format("draining: no new work; up to {} s for what runs", config.drain_timeout_s));
+  };
+  parts.handle_signals = true;
+  return parts;
+}
+
+void announce(const server::Server& http, const server::ServerConfig& config, const Log& log) {
+  if (config.log_json) {
+    log.info("listening on " + http.url());
+  } else {
+    print_err("quern: listening on {}\n", http.url());
+  }
+}
+
+Status serve(const ServeFlags& flags) {
+  const Log log = server_log(flags.log_format == "json");
+  QUERN_ASSIGN(const server::ServerConfig config, server_config(flags, log));
+  const ModelManagerConfig models = manager_config(flags);
+  QUERN_TRY(check_folders(models.host));
+  install_mapping_guard();
+  ignore_broken_pipes();
+
+  // What the server borrows is made before it and goes after it.
+  EngineMetrics metrics;
+  QUERN_ASSIGN(const std::unique_ptr<ModelManager> manager,
+               ModelManager::create(models, metrics, log));
+  QUERN_ASSIGN(const std::vector<std::string> names, Preload::names(flags.models, *manager));
+  server::LiveRequests live;
+  server::ResponseStore responses;
+  server::Offload offload;
+  std::atomic<bool> draining{false};
+  const auto preload = std::make_shared<Preload>(log);  // shared with the manager's callbacks
+  server::ServerContext context{.config = config,
+                                .models = *manager,
+                                .metrics = metrics,
+                                .log = log,
+                                .live = live,
+                                .responses = responses,
+                                .offload = offload,
+                                .draining = draining,
+                                .started_us = monotonic_us(),
+                                .starting = &preload->is_loading()};
+  QUERN_ASSIGN(std::unique_ptr<server::Server> http,
+               server::Server::listen(context, server_parts(config, log)));
+  announce(*http, config, log);
+  preload->start(names, *manager, [&http] { http->stop(); });
+  http->run();
+  preload->end();
+  http.reset();
+  const std::optional<Error> failure = preload->failure();
+  return failure ? fail(*failure) : Status();
+}
+
+}  // namespace
+
+void register_serve(CLI::App& app, Action& action) {
+  const auto flags = std::make_shared<ServeFlags>();  // lives as long as the flags bound to it
+  CLI::App* command =
+      app.add_subcommand("serve", "Serve models to OpenAI, Ollama and Anthropic clients");
+  add_serve_flags(*command, *flags);
+  command->callback([flags, &action] {
+    action = [flags] {
+      const Status status = serve(*flags);
+      return status ? 0 : report(status.error());
+    };
+  });
+}
+
+}  // namespace quern::app

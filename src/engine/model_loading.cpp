@@ -1,0 +1,192 @@
+// The manager's loader thread: one model at a time, room made for it first.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <new>
+#include <utility>
+
+#include "engine/model_manager_impl.h"
+#include "gguf/reader.h"
+
+namespace quern {
+namespace {
+
+constexpr int64_t kMicrosPerMilli = 1000;
+
+uint64_t megabytes(uint64_t n_bytes) {
+  return n_bytes >> 20;
+}
+
+}  // namespace
+
+void ModelManager::Impl::run_loads() {
+  std::unique_lock lock(mutex_);
+  while (true) {
+    loader_wakes_.wait(lock, [this] { return stopping_ || !loads_.empty(); });
+    if (stopping_) {
+      return;
+    }
+    const SharedLoad load = loads_.front();
+    lock.unlock();
+    load_next(load);
+    lock.lock();
+  }
+}
+
+void ModelManager::Impl::load_next(const SharedLoad& load) {
+  const int64_t start_us = now_us();
+  const auto outcome = retry(
+      config_.retry, [&] { return attempt(*load); },
+      [&](int64_t delay_ms) { return !load->was_refused && pause_before_retry(delay_ms); });
+  const std::string& name = load->model.found.name;
+  if (outcome.result) {
+    ServedModel& served = **outcome.result;
+    served.loaded_us = now_us();
+    served.load_duration_us = served.loaded_us - start_us;
+    log_.info(fmt::format("model '{}' loaded in {} ms: {} MB, context {}", name,
+                          served.load_duration_us / kMicrosPerMilli, megabytes(served.bytes),
+                          served.engine->max_context()));
+  } else {
+    log_.warn(
+        fmt::format("model '{}' is not loaded: {}", name, outcome.result.error().to_string()));
+  }
+  Answers answers;
+  {
+    const std::lock_guard lock(mutex_);
+    stats_.n_load_retries += outcome.n_retries;
+    answers = conclude_locked(load, outcome.result);
+  }
+  for (auto& [ready, answer] : answers) {
+    ready(std::move(answer));
+  }
+}
+
+// Waits unless the manager is stopping meanwhile.
+bool ModelManager::Impl::pause_before_retry(int64_t delay_ms) {
+  std::unique_lock lock(mutex_);
+  return !loader_wakes_.wait_for(lock, std::chrono::milliseconds(delay_ms),
+                                 [this] { return stopping_; });
+}
+
+ModelManager::Impl::Outcome ModelManager::Impl::attempt(Load& load) {
+  try {
+    QUERN_ASSIGN(const ModelCard card, read_model_card(load.model.found.path));
+    QUERN_ASSIGN(const MemoryNeed need,
+                 memory_need(card, config_.engine.engine, config_.max_batch_tokens));
+    QUERN_ASSIGN(const uint64_t kv_bytes, make_room(load, need));
+    return load_in(load, kv_bytes);
+  } catch (const std::bad_alloc&) {
+    return fail({.kind = ErrorKind::out_of_memory,
+                 .where = "model",
+                 .what = fmt::format("no memory is left to load '{}'", load.model.found.name),
+                 .expected = "a retry when other programs need less"});
+  }
+}
+
+Result<ModelShelf::Shared> ModelManager::Impl::load_in(Load& load, uint64_t kv_bytes) {
+  bool others_compute = false;
+  {
+    const std::lock_guard lock(mutex_);
+    others_compute = shelf_.n_leased_bytes() > 0;
+  }
+  QUERN_ASSIGN(LoadedEngine engine, loader_({.path = load.model.found.path,
+                                             .kv_bytes = kv_bytes,
+                                             .quietly = others_compute,
+                                             .progress = [&load](uint64_t done, uint64_t total) {
+                                               load.n_bytes.store(total);
+                                               load.n_bytes_done.store(done);
+                                             }}));
+  auto served = std::make_shared<ServedModel>();
+  served->name = load.model.found.name;
+  served->path = load.model.found.path;
+  served->file = load.model.file;
+  served->bytes = engine.bytes;
+  served->loaded = std::move(engine.model);
+  served->engine = std::move(engine.engine);
+  served->keeper = weak_from_this();
+  return served;
+}
+
+// Evicts what must go, waits until its memory is given back, and says how large the pool may be.
+Result<uint64_t> ModelManager::Impl::make_room(Load& load, const MemoryNeed& need) {
+  const uint64_t limit = limit_bytes();
+  std::unique_lock lock(mutex_);
+  const auto pool = [&](uint64_t used) {
+    return used > limit ? std::nullopt : kv_pool_bytes(need, limit - used);
+  };
+  const auto n_evicted =
+      shelf_.make_room([&](uint64_t bytes_that_stay) { return pool(bytes_that_stay).has_value(); });
+  if (!n_evicted) {
+    load.was_refused = true;
+    load.would_fit_later = pool(0).has_value();
+    return fail(no_room(load, need, limit));
+  }
+  stats_.n_evictions += *n_evicted;
+  housekeeper_wakes_.notify_one();
+  room_made_.wait(lock, [this] { return stopping_ || (n_dying_ == 0 && !shelf_.has_gone()); });
+  if (stopping_) {
+    return fail({.kind = ErrorKind::cancelled,
+                 .where = "model",
+                 .what = "the program is shutting down",
+                 .expected = "a retry when it runs again"});
+  }
+  const std::optional<uint64_t> kv_bytes = pool(shelf_.n_bytes());
+  // Only this thread adds models, and none that stays was counted as gone.
+  return kv_bytes.value_or(need.n_least_blocks * need.block_bytes);
+}
+
+// The lock must be held.
+Error ModelManager::Impl::no_room(const Load& load, const MemoryNeed& need, uint64_t limit) const {
+  const uint64_t leased = shelf_.n_leased_bytes();
+  return {.kind = ErrorKind::out_of_memory,
+          .where = "model",
+          .what = fmt::format(
+              "'{}' takes at least {} MB (weights {}, KV {}, activations {}), models "
+              "may take {} MB in all, of which those at work hold {} MB",
+              load.model.found.name, megabytes(need.least_bytes()), megabytes(need.weights_bytes),
+              megabytes(need.n_least_blocks * need.block_bytes), megabytes(need.activations_bytes),
+              megabytes(limit), megabytes(leased)),
+          .expected = load.would_fit_later
+                          ? "a retry when their requests have ended"
+                          : "a smaller model, a shorter context (--ctx), a smaller pool "
+                            "(--kv-bytes), or more --memory-bytes"};
+}
+
+// The lock must be held.
+ModelManager::Impl::Answers ModelManager::Impl::conclude_locked(const SharedLoad& load,
+                                                                const Outcome& outcome) {
+  std::erase(loads_, load);
+  if (outcome) {
+    ServedModel& served = **outcome;
+    served.use.last_used_us = now_us();
+    served.use.keep_alive_us = load->keep_alive_us.value_or(
+        config_.keep_alive_ms < 0 ? kKeepForever : config_.keep_alive_ms * kMicrosPerMilli);
+    shelf_.add(*outcome);
+  } else {
+    ++stats_.n_load_failures;
+    remember_failure_locked(*load, outcome.error());
+  }
+  Answers answers;
+  for (Waiter& waiter : load->waiters) {
+    if (outcome) {
+      answers.emplace_back(std::move(waiter.ready), lease_locked(*outcome, waiter.name));
+    } else {
+      answers.emplace_back(std::move(waiter.ready), fail(outcome.error()));
+    }
+  }
+  return answers;
+}
+
+// Not when other models' requests were in the way: their end may come at any moment.
+void ModelManager::Impl::remember_failure_locked(const Load& load, const Error& error) {
+  if (load.would_fit_later || config_.failure_memory_ms <= 0) {
+    return;
+  }
+  failures_.insert_or_assign(
+      load.model.file, Failure{.model = load.model,
+                               .error = error,
+                               .until_us = now_us() + config_.failure_memory_ms * kMicrosPerMilli});
+}
+
+}  // namespace quern

@@ -1,0 +1,284 @@
+#include "server/generation.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <atomic>
+#include <utility>
+
+#include "server/inbox.h"
+#include "server/live_requests.h"
+#include "server/request_deadlines.h"
+
+namespace quern::server {
+namespace {
+
+// What may wait for a client that reads slowly; beyond it the request is cancelled.
+constexpr size_t kMaxPendingBytes = size_t{4} << 20;
+
+// A TokenEvent that owns what it refers to.
+struct RawEvent {
+  uint32_t choice = 0;
+  TokenId token = kNoToken;
+  std::string text;
+  std::optional<float> logprob;
+  std::vector<TokenLogprob> top;
+  std::optional<FinishReason> finish;
+  FinishCause cause = FinishCause::none;
+  std::optional<Error> error;
+  RequestUsage usage;
+
+  size_t n_bytes() const {
+    return sizeof(RawEvent) + text.size() + top.size() * sizeof(TokenLogprob);
+  }
+};
+
+RawEvent copy_of(const TokenEvent& event, uint32_t choice) {
+  RawEvent raw;
+  raw.choice = choice;
+  raw.token = event.token;
+  raw.text = event.text;
+  if (event.sample != nullptr) {
+    raw.logprob = event.sample->logprob;
+    raw.top.assign(event.sample->top_logprobs.begin(), event.sample->top_logprobs.end());
+  }
+  raw.finish = event.finish;
+  raw.cause = event.cause;
+  if (event.finish == FinishReason::error) {
+    raw.error = Error{.kind = event.error_kind,
+                      .where = "engine",
+                      .what = std::string(event.error),
+                      .expected = ""};
+  }
+  raw.usage = event.usage;
+  return raw;
+}
+
+// From the engine thread to the coroutine, within bounds.
+class Wire {
+ public:
+  explicit Wire(boost::asio::any_io_executor executor)
+      : inbox_(std::make_shared<Inbox<RawEvent>>(std::move(executor))) {}
+
+  // On the engine thread. What comes after too much has piled up is lost but for the end, so that
+  // what arrives is the answer's beginning, without a hole.
+  void push(const TokenEvent& event, uint32_t choice, EngineThread& engine) {
+    if (n_pending_bytes_.load(std::memory_order_relaxed) > kMaxPendingBytes) {
+      is_cut_.store(true, std::memory_order_relaxed);
+    }
+    const bool is_cut = is_cut_.load(std::memory_order_relaxed);
+    if (is_cut && !event.finish) {
+      engine.cancel(event.id);
+      return;
+    }
+    RawEvent raw = copy_of(event, choice);
+    if (is_cut) {
+      raw.text.clear();
+    }
+    n_pending_bytes_.fetch_add(raw.n_bytes(), std::memory_order_relaxed);
+    inbox_->push(std::move(raw));
+  }
+
+  boost::asio::awaitable<std::optional<RawEvent>> next() {
+    std::optional<RawEvent> raw = co_await inbox_->next();
+    if (raw) {
+      n_pending_bytes_.fetch_sub(raw->n_bytes(), std::memory_order_relaxed);
+    }
+    co_return raw;
+  }
+
+  void close() { inbox_->close(); }
+
+ private:
+  const std::shared_ptr<Inbox<RawEvent>> inbox_;
+  std::atomic<size_t> n_pending_bytes_{0};
+  std::atomic<bool> is_cut_{false};
+};
+
+ApiError context_exceeded(size_t n_prompt, uint32_t max_context) {
+  ApiError error;
+  error.code = "context_length_exceeded";
+  error.message = fmt::format(
+      "the prompt has {} tokens, and the context of this server's model holds {}, the answer "
+      "included; expected a shorter prompt",
+      n_prompt, max_context);
+  return error;
+}
+
+// The markers of these styles are control tokens, which answers otherwise leave out.
+bool has_special_markers(ToolStyle style) {
+  return style == ToolStyle::llama3 || style == ToolStyle::mistral || style == ToolStyle::deepseek;
+}
+
+}  // namespace
+
+class Generation::Impl {
+ public:
+  Impl(Exchange& exchange, ServerContext& context, ModelLease lease)
+      : exchange_(exchange),
+        context_(context),
+        lease_(std::move(lease)),
+        wire_(std::make_shared<Wire>(exchange.executor())) {}
+
+  ~Impl() {
+    exchange_.on_client_gone({});
+    wire_->close();
+    cancel();
+  }
+
+  Impl(const Impl&) = delete;
+  Impl& operator=(const Impl&) = delete;
+
+  Api<bool> submit(GenerationSpec spec) {
+    EngineThread& engine = lease_.engine();
+    n_prompt_ = static_cast<uint32_t>(spec.prompt.size());
+    if (spec.prompt.size() >= engine.max_context()) {
+      return refuse(context_exceeded(spec.prompt.size(), engine.max_context()));
+    }
+    const Request request = request_of(spec);
+    for (uint32_t choice = 0; choice < spec.n_choices; ++choice) {
+      Request one = request;
+      one.choice_index = choice;
+      one.on_event = [wire = wire_, choice, &engine](const TokenEvent& event) {
+        wire->push(event, choice, engine);
+      };
+      const Result<SeqId> id = engine.submit(std::move(one));
+      if (!id) {
+        return refuse(from_error(id.error()));
+      }
+      sequences_.push_back(*id);
+      parsers_.emplace_back(spec.format);
+    }
+    n_live_ = spec.n_choices;
+    enter_lists(request);
+    return true;
+  }
+
+  boost::asio::awaitable<std::optional<GenerationEvent>> next() {
+    if (n_live_ == 0) {
+      co_return std::nullopt;
+    }
+    std::optional<RawEvent> raw = co_await wire_->next();
+    if (!raw) {
+      co_return std::nullopt;
+    }
+    co_return event_of(std::move(*raw));
+  }
+
+  void cancel() {
+    for (const SeqId id : sequences_) {
+      lease_.engine().cancel(id);
+    }
+  }
+
+  const ModelLease& lease() const { return lease_; }
+  uint32_t n_prompt_tokens() const { return n_prompt_; }
+
+ private:
+  Request request_of(GenerationSpec& spec) {
+    Request request;
+    request.prompt = std::move(spec.prompt);
+    request.sampling = std::move(spec.sampling);
+    request.max_tokens =
+        spec.max_tokens == 0 ? lease_.engine().max_context() - n_prompt_ : spec.max_tokens;
+    request.stop = std::move(spec.stop);
+    request.stop_tokens = std::move(spec.stop_tokens);
+    request.keep_special = has_special_markers(spec.format.tools);
+    request.priority = spec.schedule.priority;
+    request.deadlines = deadlines_of(spec.schedule, arrival_of(exchange_));
+    // The first part is hexadecimal, so that no salt of a client reaches into another key's.
+    request.cache_salt = exchange_.request().key_salt + "/" + spec.cache_salt;
+    request.client_id = exchange_.request().request_id;
+    return request;
+  }
+
+  void enter_lists(const Request& request) {
+    LiveRequests::Entry entry;
+    entry.request_id = request.client_id;
+    entry.model = lease_.name();
+    entry.priority = request.priority;
+    entry.arrival_us = arrival_of(exchange_);
+    entry.n_prompt_tokens = n_prompt_;
+    entry.engine = &lease_.engine();
+    entry.sequences = sequences_;
+    entry.cancel = [this] { cancel(); };
+    ticket_ = context_.live.add(std::move(entry));
+    exchange_.on_client_gone([this] { cancel(); });
+  }
+
+  GenerationEvent event_of(RawEvent raw) {
+    GenerationEvent event;
+    event.choice = raw.choice;
+    AnswerParser& parser = parsers_[raw.choice];
+    if (!raw.text.empty()) {
+      parser.push(raw.text, event.deltas);
+    }
+    if (raw.token != kNoToken) {
+      event.token = TokenInfo{
+          .token = raw.token,
+          .bytes = std::string(lease_.model().tokenizer().token_bytes(raw.token)),
+          .logprob = raw.logprob,
+          .top = std::move(raw.top),
+      };
+    }
+    if (raw.finish) {
+      parser.finish(event.deltas);
+      event.finish = raw.finish;
+      event.cause = raw.cause;
+      event.error = std::move(raw.error);
+      event.usage = raw.usage;
+      note_end(raw.usage);
+    }
+    return event;
+  }
+
+  void note_end(const RequestUsage& usage) {
+    --n_live_;
+    exchange_.count_tokens(n_live_ == 0 ? n_prompt_ : 0, usage.completion_tokens);
+    if (n_live_ == 0) {
+      ticket_ = {};
+    }
+  }
+
+  Exchange& exchange_;
+  ServerContext& context_;
+  ModelLease lease_;
+  // Shared with callbacks on the engine thread, which may come after the end.
+  const std::shared_ptr<Wire> wire_;
+  std::vector<AnswerParser> parsers_;  // of each choice
+  std::vector<SeqId> sequences_;
+  LiveRequests::Ticket ticket_;
+  uint32_t n_prompt_ = 0;
+  uint32_t n_live_ = 0;
+};
+
+Generation::Generation(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Generation::~Generation() = default;
+
+Api<std::unique_ptr<Generation>> Generation::start(Exchange& exchange, ServerContext& context,
+                                                   ModelLease lease, GenerationSpec spec) {
+  auto impl = std::make_unique<Impl>(exchange, context, std::move(lease));
+  const Api<bool> submitted = impl->submit(std::move(spec));
+  if (!submitted) {
+    return refuse(submitted.error());
+  }
+  return std::unique_ptr<Generation>(new Generation(std::move(impl)));
+}
+
+boost::asio::awaitable<std::optional<GenerationEvent>> Generation::next() {
+  return impl_->next();
+}
+
+void Generation::cancel() {
+  impl_->cancel();
+}
+
+const ModelLease& Generation::lease() const {
+  return impl_->lease();
+}
+
+uint32_t Generation::n_prompt_tokens() const {
+  return impl_->n_prompt_tokens();
+}
+
+}  // namespace quern::server

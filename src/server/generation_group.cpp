@@ -1,0 +1,100 @@
+#include "server/generation_group.h"
+
+#include <utility>
+
+#include "server/reply.h"
+
+namespace quern::server {
+namespace {
+
+// False when the answer is over: an error was sent, or the client is gone.
+boost::asio::awaitable<bool> begin(Exchange& exchange, std::optional<ApiError> error,
+                                   Dialect dialect) {
+  if (error) {
+    co_await send_error(exchange, std::move(*error), dialect);
+    co_return false;
+  }
+  StreamHead head;
+  head.headers.emplace_back("Cache-Control", "no-cache");
+  co_await exchange.begin_stream(std::move(head));
+  co_return true;
+}
+
+boost::asio::awaitable<bool> write_some(Exchange& exchange, std::string text) {
+  if (text.empty()) {
+    co_return true;
+  }
+  const bool is_open = co_await exchange.write(std::move(text));
+  co_return is_open;
+}
+
+// An error within a stream has no status: it is told in an event, and the stream ends.
+std::optional<ApiError> stream_error(const GenerationEvent& event, const ModelLease& lease) {
+  return event.finish == FinishReason::error ? finish_error(event, lease) : std::nullopt;
+}
+
+// False when the answer is over.
+boost::asio::awaitable<bool> write_event(Exchange& exchange, std::optional<ApiError> error,
+                                         std::string text, Dialect dialect) {
+  if (error) {
+    std::string piece = sse_event(std::string_view(error_body(*error, dialect)));
+    co_await write_some(exchange, std::move(piece));
+    co_await exchange.end_stream();
+    co_return false;
+  }
+  const bool is_open = co_await write_some(exchange, std::move(text));
+  co_return is_open;
+}
+
+}  // namespace
+
+GenerationGroup::~GenerationGroup() {
+  if (generations_.size() > 1) {
+    exchange_.on_client_gone({});
+  }
+}
+
+void GenerationGroup::add(std::unique_ptr<Generation> generation) {
+  generations_.push_back(std::move(generation));
+  if (generations_.size() > 1) {
+    // There is one listener, and each generation made itself it.
+    exchange_.on_client_gone([this] {
+      for (const auto& one : generations_) {
+        one->cancel();
+      }
+    });
+  }
+}
+
+Task stream_events(Exchange& exchange, GenerationGroup& group, EventWriter& writer) {
+  for (size_t i = 0; i < group.size(); ++i) {
+    while (true) {
+      const std::optional<GenerationEvent> event = co_await group[i].next();
+      if (!event) {
+        break;
+      }
+      if (!exchange.has_begun()) {
+        std::optional<ApiError> error = finish_error(*event, group[i].lease());
+        const bool has_begun = co_await begin(exchange, std::move(error), writer.dialect);
+        if (!has_begun) {
+          co_return;
+        }
+      }
+      std::optional<ApiError> error = stream_error(*event, group[i].lease());
+      std::string text = error ? std::string() : writer.add(i, *event);
+      const bool goes_on =
+          co_await write_event(exchange, std::move(error), std::move(text), writer.dialect);
+      if (!goes_on) {
+        co_return;
+      }
+    }
+  }
+  if (!exchange.has_begun()) {  // the client went away
+    co_return;
+  }
+  std::string text = writer.end();
+  co_await write_some(exchange, std::move(text));
+  co_await exchange.end_stream();
+}
+
+}  // namespace quern::server

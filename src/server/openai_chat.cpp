@@ -1,0 +1,92 @@
+#include "server/openai_chat.h"
+
+#include <utility>
+
+#include "server/generation_group.h"
+#include "server/reply.h"
+
+namespace quern::server {
+namespace {
+
+boost::asio::awaitable<Api<std::unique_ptr<Generation>>> start_chat(Exchange& exchange,
+                                                                    ServerContext& context,
+                                                                    ChatCall& call) {
+  ModelWish wish(call.fields.model, call.fields.schedule);
+  Api<ModelLease> lease = co_await acquire_model(exchange, context, std::move(wish));
+  if (!lease) {
+    co_return refuse(std::move(lease.error()));
+  }
+  Api<GenerationSpec> spec = make_spec(call.fields, *lease);
+  if (!spec) {
+    co_return refuse(std::move(spec.error()));
+  }
+  Api<ChatTokens> chat = co_await chat_tokens(context, *lease, std::move(call.input));
+  if (!chat) {
+    co_return refuse(std::move(chat.error()));
+  }
+  spec->prompt = std::move(chat->tokens);
+  spec->format = std::move(chat->format);
+  call.seed = spec->sampling.seed;
+  co_return Generation::start(exchange, context, std::move(*lease), std::move(*spec));
+}
+
+ChatAnswerOptions answer_options(const Exchange& exchange, const ChatCall& call,
+                                 const ModelLease& lease) {
+  return {.head = {.id = "chatcmpl-" + exchange.request().request_id,
+                   .created = unix_seconds(),
+                   .model = lease.name(),
+                   .seed = call.seed},
+          .logprobs = call.logprobs,
+          .include_usage = call.fields.include_usage,
+          .one_tool_call = call.one_tool_call};
+}
+
+Task stream_chat(Exchange& exchange, const ChatCall& call, GenerationGroup& group) {
+  const ModelLease& lease = group[0].lease();
+  const TokenTexts texts{.tokenizer = lease.model().tokenizer(),
+                         .stop_tokens = call.fields.sampling.stop_tokens};
+  ChatStream stream(answer_options(exchange, call, lease), call.fields.n, texts);
+  EventWriter writer;
+  writer.add = [&stream](size_t, const GenerationEvent& event) { return stream.add(event); };
+  writer.end = [&stream] { return stream.end(); };
+  co_await stream_events(exchange, group, writer);
+}
+
+Task send_chat(Exchange& exchange, const ChatCall& call, Generation& generation) {
+  const CollectOptions options{.n_choices = call.fields.n,
+                               .keep_tokens = call.logprobs,
+                               .one_tool_call = call.one_tool_call};
+  Api<std::vector<ChoiceAnswer>> choices = co_await collect_answers(generation, options);
+  if (!choices) {
+    co_await send_error(exchange, std::move(choices.error()), Dialect::openai);
+    co_return;
+  }
+  const TokenTexts texts{.tokenizer = generation.lease().model().tokenizer(),
+                         .stop_tokens = call.fields.sampling.stop_tokens};
+  Json body = chat_answer(answer_options(exchange, call, generation.lease()), *choices, texts);
+  co_await send_json(exchange, std::move(body));
+}
+
+}  // namespace
+
+Task chat_completions(Exchange& exchange, ServerContext& context) {
+  Api<ChatCall> call = read_chat_call(exchange.request().body);
+  if (!call) {
+    co_await send_error(exchange, std::move(call.error()), Dialect::openai);
+    co_return;
+  }
+  Api<std::unique_ptr<Generation>> generation = co_await start_chat(exchange, context, *call);
+  if (!generation) {
+    co_await send_error(exchange, std::move(generation.error()), Dialect::openai);
+    co_return;
+  }
+  GenerationGroup group(exchange);
+  group.add(std::move(*generation));
+  if (call->fields.stream) {
+    co_await stream_chat(exchange, *call, group);
+  } else {
+    co_await send_chat(exchange, *call, group[0]);
+  }
+}
+
+}  // namespace quern::server

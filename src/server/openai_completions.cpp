@@ -1,0 +1,177 @@
+#include "server/openai_completions.h"
+
+#include <utility>
+
+#include "server/chat_prompt.h"
+#include "server/generation_group.h"
+#include "server/reply.h"
+
+namespace quern::server {
+namespace {
+
+struct Prompts {
+  std::vector<std::vector<TokenId>> tokens;
+  std::vector<std::string> texts;  // with echo
+};
+
+boost::asio::awaitable<Api<Prompts>> make_prompts(ServerContext& context, const ModelLease& lease,
+                                                  CompletionCall& call) {
+  const Tokenizer& tokenizer = lease.model().tokenizer();
+  Prompts prompts;
+  for (PromptInput& input : call.prompts) {
+    if (auto* ids = std::get_if<std::vector<TokenId>>(&input)) {
+      for (const TokenId id : *ids) {
+        if (static_cast<uint32_t>(value(id)) >= tokenizer.vocab_size()) {
+          co_return refuse(bad_field("prompt", "prompt names a token outside the vocabulary"));
+        }
+      }
+      if (call.echo) {
+        prompts.texts.push_back(tokenizer.decode(*ids, {}));
+      }
+      prompts.tokens.push_back(std::move(*ids));
+      continue;
+    }
+    std::string text = std::move(std::get<std::string>(input));
+    if (call.echo) {
+      prompts.texts.push_back(text);
+    }
+    Api<std::vector<TokenId>> tokens = co_await text_tokens(context, lease, std::move(text));
+    if (!tokens) {
+      co_return refuse(std::move(tokens.error()));
+    }
+    prompts.tokens.push_back(std::move(*tokens));
+  }
+  co_return prompts;
+}
+
+// What all prompts of a request share.
+struct CompletionPlan {
+  ModelLease lease;  // keeps the model until every prompt has a lease of its own
+  GenerationSpec spec;
+  Prompts prompts;
+};
+
+boost::asio::awaitable<Api<CompletionPlan>> plan_completions(Exchange& exchange,
+                                                             ServerContext& context,
+                                                             CompletionCall& call) {
+  ModelWish wish(call.fields.model, call.fields.schedule);
+  Api<ModelLease> lease = co_await acquire_model(exchange, context, std::move(wish));
+  if (!lease) {
+    co_return refuse(std::move(lease.error()));
+  }
+  Api<GenerationSpec> spec = make_spec(call.fields, *lease);
+  if (!spec) {
+    co_return refuse(std::move(spec.error()));
+  }
+  spec->n_choices = call.best_of;
+  Api<Prompts> prompts = co_await make_prompts(context, *lease, call);
+  if (!prompts) {
+    co_return refuse(std::move(prompts.error()));
+  }
+  CompletionPlan plan{.lease = std::move(*lease),
+                      .spec = std::move(*spec),
+                      .prompts = std::move(*prompts)};
+  co_return plan;
+}
+
+boost::asio::awaitable<Api<void>> start_completions(Exchange& exchange, ServerContext& context,
+                                                    CompletionPlan& plan, GenerationGroup& group) {
+  for (std::vector<TokenId>& prompt : plan.prompts.tokens) {
+    ModelWish wish(plan.lease.name(), plan.spec.schedule);
+    Api<ModelLease> lease = co_await acquire_model(exchange, context, std::move(wish));
+    if (!lease) {
+      co_return refuse(std::move(lease.error()));
+    }
+    GenerationSpec spec = plan.spec;
+    spec.prompt = std::move(prompt);
+    Api<std::unique_ptr<Generation>> generation =
+        Generation::start(exchange, context, std::move(*lease), std::move(spec));
+    if (!generation) {
+      co_return refuse(std::move(generation.error()));
+    }
+    group.add(std::move(*generation));
+  }
+  co_return Api<void>();
+}
+
+CompletionAnswerOptions completion_options(const Exchange& exchange, const CompletionCall& call,
+                                           CompletionPlan& plan) {
+  return {.head = {.id = "cmpl-" + exchange.request().request_id,
+                   .created = unix_seconds(),
+                   .model = plan.lease.name(),
+                   .seed = plan.spec.sampling.seed},
+          .logprobs = call.logprobs.has_value(),
+          .include_usage = call.fields.include_usage,
+          .n = call.fields.n,
+          .echo = std::move(plan.prompts.texts)};
+}
+
+Task stream_completions(Exchange& exchange, CompletionAnswerOptions options,
+                        GenerationGroup& group, const TokenTexts& texts) {
+  CompletionStream stream(std::move(options), group.size(), texts);
+  EventWriter writer;
+  writer.add = [&stream](size_t i, const GenerationEvent& event) { return stream.add(i, event); };
+  writer.end = [&stream] { return stream.end(); };
+  co_await stream_events(exchange, group, writer);
+}
+
+boost::asio::awaitable<Api<Json>> collect_completions(const CompletionCall& call,
+                                                      const CompletionAnswerOptions& options,
+                                                      GenerationGroup& group) {
+  const CollectOptions collect{.n_choices = call.best_of,
+                               .keep_tokens = call.fields.sampling.n_logprobs >= 0};
+  std::vector<std::vector<ChoiceAnswer>> answers;
+  UsageTotals usage;
+  for (size_t i = 0; i < group.size(); ++i) {
+    Api<std::vector<ChoiceAnswer>> choices = co_await collect_answers(group[i], collect);
+    if (!choices) {
+      co_return refuse(std::move(choices.error()));
+    }
+    for (uint32_t j = 0; j < choices->size(); ++j) {
+      usage.add(j, (*choices)[j].usage);
+    }
+    answers.push_back(call.best_of > call.fields.n ? best_choices(std::move(*choices), call.fields.n)
+                                                   : std::move(*choices));
+  }
+  const TokenTexts texts{.tokenizer = group[0].lease().model().tokenizer(),
+                         .stop_tokens = call.fields.sampling.stop_tokens};
+  Json body = completion_answer(options, answers, texts);
+  body["usage"] = usage_json(usage);
+  co_return body;
+}
+
+}  // namespace
+
+Task completions(Exchange& exchange, ServerContext& context) {
+  Api<CompletionCall> call = read_completion_call(exchange.request().body);
+  if (!call) {
+    co_await send_error(exchange, std::move(call.error()), Dialect::openai);
+    co_return;
+  }
+  Api<CompletionPlan> plan = co_await plan_completions(exchange, context, *call);
+  if (!plan) {
+    co_await send_error(exchange, std::move(plan.error()), Dialect::openai);
+    co_return;
+  }
+  GenerationGroup group(exchange);
+  Api<void> started = co_await start_completions(exchange, context, *plan, group);
+  if (!started) {
+    co_await send_error(exchange, std::move(started.error()), Dialect::openai);
+    co_return;
+  }
+  CompletionAnswerOptions options = completion_options(exchange, *call, *plan);
+  if (call->fields.stream) {
+    const TokenTexts texts{.tokenizer = group[0].lease().model().tokenizer(),
+                           .stop_tokens = call->fields.sampling.stop_tokens};
+    co_await stream_completions(exchange, std::move(options), group, texts);
+    co_return;
+  }
+  Api<Json> body = co_await collect_completions(*call, options, group);
+  if (!body) {
+    co_await send_error(exchange, std::move(body.error()), Dialect::openai);
+    co_return;
+  }
+  co_await send_json(exchange, std::move(*body));
+}
+
+}  // namespace quern::server

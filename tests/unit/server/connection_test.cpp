@@ -1,0 +1,300 @@
+// The transport over real sockets. What is expected follows RFC 9110 and RFC 9112.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "server/json.h"
+#include "unit/server/http_harness.h"
+
+namespace quern::server::test {
+namespace {
+
+TEST(Connection, IsKeptForFurtherRequests) {
+  TestServer server;
+  Client client(server.port());
+  EXPECT_EQ(client.get("/echo?a=1").body, "GET /echo ?a=1 ");
+  client.request("POST /echo", {}, "words");
+  EXPECT_EQ(client.read().body, "POST /echo ? words");
+  const Answer last = client.get("/echo", "Connection: close\r\n");
+  EXPECT_EQ(last.status, 200);
+  EXPECT_EQ(last.header("connection"), "close");
+  EXPECT_TRUE(client.is_closed());
+}
+
+TEST(Connection, AnswersPipelinedRequestsInOrder) {
+  TestServer server;
+  Client client(server.port());
+  std::string all;
+  for (int i = 0; i < 50; ++i) {
+    const std::string path = i % 10 == 3 ? "/stream" : "/items/" + std::to_string(i);
+    all += "GET " + path + " HTTP/1.1\r\nHost: test\r\n\r\n";
+  }
+  client.send(all);
+  for (int i = 0; i < 50; ++i) {
+    const std::string expected =
+        i % 10 == 3 ? "piece 0\npiece 1\npiece 2\n" : "id=" + std::to_string(i);
+    EXPECT_EQ(client.read().body, expected);
+  }
+}
+
+TEST(Connection, ReadsARequestThatComesByteByByte) {
+  TestServer server;
+  Client client(server.port());
+  for (const char byte :
+       std::string("POST /echo HTTP/1.1\r\nHost: test\r\nContent-Length: 3\r\n\r\nabc")) {
+    client.send({&byte, 1});
+  }
+  EXPECT_EQ(client.read().body, "POST /echo ? abc");
+}
+
+TEST(Connection, ReadsChunkedBodies) {
+  TestServer server;
+  Client client(server.port());
+  client.request("POST /echo", "Transfer-Encoding: chunked\r\n");
+  client.send("3\r\nabc\r\n4;name=value\r\ndefg\r\n0\r\nTrailer: x\r\n\r\n");
+  EXPECT_EQ(client.read().body, "POST /echo ? abcdefg");
+  EXPECT_EQ(client.get("/echo").status, 200);
+}
+
+TEST(Connection, SaysContinueBeforeABodyThatWaitsForIt) {
+  TestServer server;
+  Client client(server.port());
+  client.request("POST /echo", "Content-Length: 5\r\nExpect: 100-continue\r\n");
+  EXPECT_EQ(client.read().status, 100);
+  client.send("hello");
+  EXPECT_EQ(client.read().body, "POST /echo ? hello");
+}
+
+TEST(Connection, RefusesWithoutReadingABodyThatWaits) {
+  TestServer server;
+  Client client(server.port());
+  client.request("POST /nowhere", "Content-Length: 5000000\r\nExpect: 100-continue\r\n");
+  EXPECT_EQ(client.read().status, 404);
+  EXPECT_TRUE(client.is_closed());
+}
+
+TEST(Connection, GoesOnAfterRefusingARequestWithASmallBody) {
+  TestServer server;
+  Client client(server.port());
+  client.request("POST /nowhere", {}, "body");
+  EXPECT_EQ(client.read().status, 404);
+  EXPECT_EQ(client.get("/echo").status, 200);
+}
+
+TEST(Connection, AnswersHeadWithTheHeadOfGet) {
+  TestServer server;
+  Client client(server.port());
+  const Answer get = client.get("/echo");
+  client.request("HEAD /echo");
+  const Answer head = client.read(true);
+  EXPECT_EQ(head.status, 200);
+  EXPECT_EQ(head.header("content-length"), std::to_string(get.body.size() + 1));  // HEAD is longer
+  client.request("HEAD /stream");
+  EXPECT_EQ(client.read(true).header("transfer-encoding"), "chunked");
+  EXPECT_EQ(client.get("/echo").body, get.body);
+}
+
+TEST(Connection, StreamsToHttp10UntilItsEnd) {
+  TestServer server;
+  Client client(server.port());
+  client.send("GET /stream HTTP/1.0\r\n\r\n");
+  const std::string all = client.read_all();
+  EXPECT_TRUE(all.ends_with("\r\n\r\npiece 0\npiece 1\npiece 2\n")) << all;
+  EXPECT_EQ(all.find("chunked"), std::string::npos);
+}
+
+TEST(Connection, KeepsHttp10OnRequest) {
+  TestServer server;
+  Client client(server.port());
+  client.send("GET /echo HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
+  EXPECT_EQ(client.read().header("connection"), "keep-alive");
+  client.send("GET /echo HTTP/1.0\r\n\r\n");
+  EXPECT_EQ(client.read().status, 200);
+  EXPECT_TRUE(client.is_closed());
+}
+
+TEST(Connection, AnswersWhatIsMalformedAndGoesOnServing) {
+  TestServer server;
+  const std::vector<std::string> malformed = {
+      "\x16\x03\x01\x02\x01\x01", "GET\r\n\r\n", "GET / HTTP/9.9\r\n\r\n",
+      "GET / HTTP/1.1\r\n\r\n",  // no Host
+      "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", "GET / HTTP/1.1\r\nHost: a\r\nno colon\r\n\r\n",
+      "GET / HTTP/1.1\r\nHost: a\r\nName : x\r\n\r\n",
+      "GET /%zz HTTP/1.1\r\nHost: a\r\n\r\n", "GET /%00 HTTP/1.1\r\nHost: a\r\n\r\n",
+      "GET /\xFF HTTP/1.1\r\nHost: a\r\n\r\n", "GET echo HTTP/1.1\r\nHost: a\r\n\r\n",
+      "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n",
+      "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 1x\r\n\r\n",
+      "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
+      "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+      "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n",
+      "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabcdefgh\r\n",
+      "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n",
+      "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Encoding: gzip\r\nContent-Length: 1\r\n\r\nx",
+      "POST /echo HTTP/1.1\r\nHost: a\r\nExpect: miracles\r\nContent-Length: 1\r\n\r\nx"};
+  for (const std::string& bytes : malformed) {
+    Client client(server.port());
+    client.send(bytes);
+    client.half_close();
+    const Answer answer = client.read();
+    EXPECT_GE(answer.status, 400U) << bytes;
+    EXPECT_LT(answer.status, 600U) << bytes;
+    EXPECT_NE(answer.status, 500U) << bytes;
+    EXPECT_FALSE(answer.header("x-request-id").empty()) << bytes;
+    const auto body = parse_json(answer.body);
+    EXPECT_TRUE(body && body->contains("error")) << bytes << answer.body;
+  }
+  EXPECT_EQ(Client(server.port()).get("/echo").status, 200);
+}
+
+TEST(Connection, LimitsTheHeader) {
+  TestServer server;
+  Client client(server.port());
+  client.send("GET /echo HTTP/1.1\r\nHost: test\r\nLong: " + std::string(100'000, 'x'));
+  EXPECT_EQ(client.read().status, 431);
+  EXPECT_TRUE(client.is_closed());
+}
+
+TEST(Connection, LimitsTheBodyHoweverItIsSent) {
+  ServerConfig config;
+  config.max_body_bytes = 1000;
+  TestServer server(config);
+  Client fits(server.port());
+  fits.request("POST /echo", {}, std::string(1000, 'x'));
+  EXPECT_EQ(fits.read().status, 200);
+  Client claimed(server.port());
+  claimed.request("POST /echo", "X-Request-Id: mine\r\n", std::string(1001, 'x'));
+  const Answer answer = claimed.read();
+  EXPECT_EQ(answer.status, 413);
+  EXPECT_EQ(answer.header("x-request-id"), "mine");
+  Client chunked(server.port());
+  chunked.request("POST /echo", "Transfer-Encoding: chunked\r\n");
+  chunked.send("3e9\r\n" + std::string(1001, 'x') + "\r\n0\r\n\r\n");
+  EXPECT_EQ(chunked.read().status, 413);
+}
+
+TEST(Connection, EndsAHeaderOrBodyThatDoesNotCome) {
+  ServerConfig config;
+  config.header_timeout_s = 0;
+  config.body_timeout_s = 0;
+  TestServer server(config);
+  Client header(server.port());
+  header.send("GET /echo HT");
+  EXPECT_EQ(header.read().status, 408);
+  Client body(server.port());
+  body.request("POST /echo", "Content-Length: 10\r\n");
+  EXPECT_EQ(body.read().status, 408);
+}
+
+TEST(Connection, EndsWhenItIsIdleForTooLong) {
+  ServerConfig config;
+  config.idle_timeout_s = 0;
+  TestServer server(config);
+  Client client(server.port());
+  EXPECT_TRUE(client.is_closed());
+}
+
+TEST(Connection, LimitsHowManyThereAre) {
+  ServerConfig config;
+  config.max_connections = 1;
+  TestServer server(config);
+  Client first(server.port());
+  EXPECT_EQ(first.get("/echo").status, 200);
+  Client second(server.port());
+  const Answer refused = second.read();
+  EXPECT_EQ(refused.status, 503);
+  EXPECT_FALSE(refused.header("retry-after").empty());
+  EXPECT_TRUE(second.is_closed());
+  EXPECT_EQ(first.get("/echo").status, 200);
+}
+
+TEST(Connection, OutlivesAHandlerThatThrowsOrSaysNothing) {
+  TestServer server;
+  Client client(server.port());
+  EXPECT_EQ(client.get("/throw").status, 500);
+  const Answer openai = client.get("/v1/throw");
+  EXPECT_TRUE((*parse_json(openai.body)).at("error").is_object());
+  const Answer ollama = client.get("/api/throw");
+  EXPECT_TRUE((*parse_json(ollama.body)).at("error").is_string());
+  EXPECT_EQ(openai.body.find("own failure"), std::string::npos);  // for the log only
+  EXPECT_EQ(client.get("/silent").status, 500);
+  EXPECT_EQ(client.get("/echo").status, 200);
+}
+
+TEST(Connection, DoesNotPassAHalfAnswerOffAsAWholeOne) {
+  TestServer server;
+  Client client(server.port());
+  const Answer answer = client.get("/throw_late");
+  EXPECT_EQ(answer.body, "half");
+  EXPECT_FALSE(answer.is_whole);
+}
+
+TEST(Connection, TellsItsHandlerThatTheClientWentAway) {
+  TestServer server;
+  Client closed(server.port());
+  closed.request("GET /hold");
+  notes().wait_for("held", 1);
+  closed.close();
+  notes().wait_for("gone", 1);
+  Client reset(server.port());
+  reset.request("GET /hold");
+  notes().wait_for("held", 2);
+  reset.reset();
+  notes().wait_for("gone", 2);
+  server.wait_for_records(2);
+  EXPECT_TRUE(server.records()[0].client_gone);
+}
+
+TEST(Connection, SeesTheEndBehindPipelinedRequests) {
+  TestServer server;
+  Client client(server.port());
+  client.request("GET /hold");
+  client.request("GET /echo");
+  notes().wait_for("held");
+  client.half_close();
+  notes().wait_for("gone");
+  EXPECT_EQ(client.read().status, 200);  // who only stopped sending still reads
+  EXPECT_EQ(client.read().body, "GET /echo ? ");
+}
+
+TEST(Connection, DropsAReaderThatReadsNothing) {
+  ServerConfig config;
+  config.write_timeout_s = 0;
+  TestServer server(config);
+  Client client(server.port());
+  client.request("GET /flood");
+  notes().wait_for("flood ended");
+  EXPECT_EQ(notes().count("gone"), 1U);
+  EXPECT_EQ(Client(server.port()).get("/echo").status, 200);
+}
+
+TEST(Connection, BoundsWhatItReadsAhead) {
+  TestServer server;
+  Client client(server.port());
+  client.request("GET /hold");
+  notes().wait_for("held");
+  // More than the server may take in meanwhile; the rest waits in the two kernels' buffers.
+  client.send(std::string(200'000, 'x'));
+  client.reset();
+  // The write side notices, since the read side is full: at the latest when it answers.
+  Client other(server.port());
+  EXPECT_EQ(other.get("/echo").status, 200);
+}
+
+TEST(Connection, LogsEachRequestOnce) {
+  TestServer server;
+  Client client(server.port());
+  client.get("/echo", "X-Request-Id: one\r\n");
+  client.get("/nowhere");
+  server.wait_for_records(2);
+  const std::vector<AccessRecord> records = server.records();
+  ASSERT_EQ(records.size(), 2U);
+  EXPECT_EQ(records[0].request_id, "one");
+  EXPECT_EQ(records[0].method, "GET");
+  EXPECT_EQ(records[0].path, "/echo");
+  EXPECT_EQ(records[0].status, 200U);
+  EXPECT_EQ(records[0].peer, "127.0.0.1");
+  EXPECT_EQ(records[1].status, 404U);
+}
+
+}  // namespace
+}  // namespace quern::server::test
