@@ -55,7 +55,8 @@ void check_target(std::string_view method, const std::string& text) {
   (void)router().hint(target->path.substr(0, 64));
 }
 
-// Feeds `pieces` in order and notes every request that comes out, until one is at fault.
+// Feeds `pieces` in order and notes every request that comes out, until one is at fault. A fault
+// before a head's end may be seen at once or only when that end comes, so it is not noted.
 std::vector<Seen> read_all(const std::vector<std::string_view>& pieces) {
   std::vector<Seen> seen;
   HttpParser parser(kLimits);
@@ -81,7 +82,9 @@ std::vector<Seen> read_all(const std::vector<std::string_view>& pieces) {
       if (state == HttpParser::State::failed) {
         request.fault = parser.fault().status;
         QUERN_CHECK(request.fault >= 400 && !parser.fault().message.empty());
-        seen.push_back(std::move(request));
+        if (parser.has_head()) {
+          seen.push_back(std::move(request));
+        }
         return seen;
       }
       request.body = parser.take_body();
