@@ -110,7 +110,7 @@ TEST_F(OpenAiAnswer, ToolCallsStreamAsDeltas) {
   ChatStream stream({.head = head(), .one_tool_call = true}, 1, texts());
   std::string text = stream.add({.deltas = {{.kind = Kind::tool_call_begin, .text = "f"}}});
   text += stream.add({.deltas = {{.kind = Kind::tool_call_arguments, .text = "{}"},
-                                 {.kind = Kind::tool_call_end},
+                                 {.kind = Kind::tool_call_end, .text = {}},
                                  {.kind = Kind::tool_call_begin, .tool_index = 1, .text = "g"}},
                       .finish = FinishReason::stop});
   const std::vector<Json> events = events_of(text);
