@@ -1,8 +1,8 @@
 // AnswerCollector: puts the events of generations together to whole answers, one for each choice.
 // Not thread-safe: used on the exchange's strand. Owns what it collects.
 //
-//   Api<std::vector<ChoiceAnswer>> answers = co_await collect_answers(generation, {.n_choices = n});
-//   if (!answers) -> the error to answer with (429, 499, 503, 504 ...)
+//   Api<std::vector<ChoiceAnswer>> answers = co_await collect_answers(generation, {.n_choices =
+//   n}); if (!answers) -> the error to answer with (429, 499, 503, 504 ...)
 //
 // Streams look at each event themselves and share only finish_error() and make_tool_call_id().
 #pragma once
@@ -24,12 +24,12 @@ struct ToolCallAnswer {
 };
 
 struct ChoiceAnswer {
-  std::string text;
-  std::string reasoning;
-  std::vector<ToolCallAnswer> tool_calls;
-  std::vector<TokenInfo> tokens;  // with keep_tokens
-  std::optional<FinishReason> finish;
-  RequestUsage usage;
+  std::string text = {};
+  std::string reasoning = {};
+  std::vector<ToolCallAnswer> tool_calls = {};
+  std::vector<TokenInfo> tokens = {};  // with keep_tokens
+  std::optional<FinishReason> finish = {};
+  RequestUsage usage = {};
 };
 
 struct CollectOptions {

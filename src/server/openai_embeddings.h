@@ -1,27 +1,27 @@
 // POST /v1/embeddings: reading the request and writing the vectors. Pure functions.
 #pragma once
 
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "server/embedding_batch.h"
 #include "server/exchange.h"
 #include "server/openai_completions.h"
 
 namespace quern::server {
 
-struct EmbeddingCall {
-  std::string model;
-  std::vector<PromptInput> inputs;
-  bool is_base64 = false;
-  std::optional<uint32_t> dimensions;
-  ScheduleFields schedule;
-};
+inline constexpr size_t kMaxEmbeddingInputs = 2048;  // OpenAI's
 
-struct Embeddings {
-  std::vector<std::vector<float>> vectors;  // one for each input
-  uint64_t n_prompt_tokens = 0;
+struct EmbeddingCall {
+  std::string model = {};
+  std::vector<PromptInput> inputs = {};
+  bool is_base64 = false;
+  std::optional<uint32_t> dimensions = {};
+  ScheduleFields schedule = {};
+  std::string cache_salt = {};
 };
 
 Api<EmbeddingCall> read_embedding_call(std::string_view body);
