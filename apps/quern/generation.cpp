@@ -6,6 +6,8 @@
 #include <random>
 #include <string_view>
 
+#include "text/printable.h"
+
 namespace quern::app {
 namespace {
 

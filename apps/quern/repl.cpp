@@ -12,11 +12,11 @@
 #include "base/interrupt.h"
 #include "base/system_info.h"
 #include "conversation.h"
-#include "gguf/meta_value.h"
 #include "host.h"
 #include "line_editor.h"
 #include "report.h"
 #include "settings.h"
+#include "text/printable.h"
 
 namespace quern::app {
 namespace {

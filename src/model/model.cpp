@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "model/registry.h"
+#include "text/printable.h"
 
 namespace quern {
 namespace {
