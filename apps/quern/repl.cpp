@@ -180,8 +180,8 @@ void Repl::set(std::string_view arguments) {
   }
   const Status status = change_setting(settings_, name, value);
   if (status) {
-    say_quietly(value.empty() ? fmt::format("({} is as it was at first)", name)
-                              : fmt::format("({} is {})", name, printable(value)));
+    say_quietly(value.empty() ? fmt::format("({} is the default again)", printable(name))
+                              : fmt::format("({} is {})", printable(name), printable(value)));
   } else {
     report(status.error());
   }

@@ -258,6 +258,13 @@ class Files(Case):
         how = ("Once upon a time", "--raw", "--temp", 0, "--max-tokens", 8)
         self.assertEqual(quern("run", model, *how).stdout, quern("run", STORIES, *how).stdout)
 
+    def test_a_model_of_another_kind_is_refused_by_name(self):
+        for model, words in ((GOLDEN / "arch" / "gemma2.gguf", ("'gemma2' is not supported", "llama, qwen2, qwen3")),
+                             (GOLDEN / "arch" / "mixtral.gguf", ("'llama' with 4 experts is not supported",)),
+                             (GOLDEN / "vocab" / "llama-spm.gguf", ("a vocabulary and no weights",))):
+            self.assert_refused(quern("run", model, "Hi"), 1, model.name, *words)
+            self.assertIn(b"this program cannot run the model", quern("show", model).stdout)
+
     def test_errors_of_tensors_name_the_file(self):
         data = STORIES.read_bytes().replace(b"output_norm.weight", b"output_mron.weight")
         model = SCRATCH / "tensor.gguf"
@@ -565,7 +572,7 @@ class Repl(Case):
             self.assertRegex(listed, rf"{name} +{value}\n")
         self.assertIn("top_p is 7", self.say(terminal, "/set top_p 7"))
         self.assertRegex(self.say(terminal, "/set"), r"top_p +0.5\n")
-        self.assertIn("as it was at first", self.say(terminal, "/set top-p"))
+        self.assertIn("default again", self.say(terminal, "/set top-p"))
         self.assertRegex(self.say(terminal, "/set"), r"top_p +0.9\n")
         self.assertIn("no setting 'mood'", self.say(terminal, "/set mood good"))
         self.assertIn("no command '/dance'", self.say(terminal, "/dance"))
