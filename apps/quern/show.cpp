@@ -17,6 +17,7 @@
 #include "model_name.h"
 #include "output.h"
 #include "report.h"
+#include "text/printable.h"
 
 namespace quern::app {
 namespace {

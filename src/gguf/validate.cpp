@@ -7,6 +7,8 @@
 #include <cmath>
 #include <string>
 
+#include "text/printable.h"
+
 namespace quern {
 namespace {
 

@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "model/registry.h"
+#include "text/printable.h"
 
 namespace quern {
 namespace {
@@ -24,6 +25,12 @@ Result<std::unique_ptr<Model>> Model::load(const ModelCard& card, Backend& backe
          .where = "model",
          .what = fmt::format("architecture '{}' is not supported", printable(card.architecture())),
          .expected = "one of " + supported_architectures()});
+  }
+  if (card.tensors().empty()) {
+    return fail({.kind = ErrorKind::invalid_input,
+                 .where = "model",
+                 .what = "the file holds a vocabulary and no weights",
+                 .expected = "a model"});
   }
   QUERN_ASSIGN(ModelConfig config, read_model_config(card));
   const TensorInfo* embedding = card.find_tensor("token_embd.weight");

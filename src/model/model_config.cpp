@@ -129,9 +129,23 @@ double yarn_keep(const RopeConfig& rope, double pair) {
   return 1.0 - std::min(1.0, std::max(0.0, ramp));
 }
 
+// Mixtral and others call themselves "llama".
+Status check_dense(const ModelCard& card) {
+  const MetaValue* value = card.find_arch("expert_count");
+  if (value == nullptr || value->as_i64() == 0) {
+    return {};
+  }
+  return fail({.kind = ErrorKind::unsupported,
+               .where = "model",
+               .what = fmt::format("architecture '{}' with {} experts is not supported",
+                                   card.architecture(), value->to_string()),
+               .expected = "a model without experts"});
+}
+
 }  // namespace
 
 Result<ModelConfig> read_model_config(const ModelCard& card) {
+  QUERN_TRY(check_dense(card));
   const Keys keys(card);
   ModelConfig config;
   config.architecture = card.architecture();

@@ -62,6 +62,19 @@ TEST(ModelConfig, TakesTheLargestThatAreValid) {
   }
 }
 
+TEST(ModelConfig, RefusesExpertsByTheirNumber) {
+  const auto experts = [](uint32_t n_experts, uint32_t n_used) {
+    return config_of(tiny(2)
+                         .scalar<uint32_t>("llama.expert_count", wire::kU32, n_experts)
+                         .scalar<uint32_t>("llama.expert_used_count", wire::kU32, n_used));
+  };
+  EXPECT_TRUE(experts(0, 0).has_value());
+  const auto refused = experts(8, 2);
+  ASSERT_FALSE(refused.has_value());
+  EXPECT_EQ(refused.error().kind, ErrorKind::unsupported);
+  EXPECT_EQ(refused.error().what, "architecture 'llama' with 8 experts is not supported");
+}
+
 TEST(ModelConfig, NamesTheTypeOfAWrongValue) {
   const auto config =
       config_of(tiny(1).scalar<float>("llama.rope.scaling.attn_factor", wire::kF32, 0.0F));
