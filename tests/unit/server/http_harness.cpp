@@ -208,6 +208,10 @@ void TestServer::wait_for_records(size_t n) {
   changed_.wait(lock, [&] { return records_.size() >= n; });
 }
 
+std::string filler(size_t n_bytes) {
+  return std::string(n_bytes, 'x');
+}
+
 std::string Answer::header(std::string_view name) const {
   const auto found = std::ranges::find(headers, name, &Headers::value_type::first);
   return found == headers.end() ? std::string() : found->second;
