@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "engine/embedding.h"
@@ -115,7 +116,7 @@ class EmbeddingRun {
 
   Request request_of(size_t i) {
     Request request = embedding_request(
-        std::move(batch_.inputs[i]), [inbox = inbox_, i](Result<Embedding> result) {
+        std::move(batch_.inputs[i]), [inbox = inbox_, i](Result<Embedding>&& result) {
           if (result) {
             inbox->push({.i_input = i,
                          .values = std::move(result->values),
