@@ -35,15 +35,6 @@ std::string base64(std::string_view bytes) {
   return text;
 }
 
-// The models that run so far give next tokens; one with vectors is told apart here.
-boost::asio::awaitable<Api<Embeddings>> compute_embeddings(const ModelLease& lease) {
-  ApiError error{.code = "model_not_supported",
-                 .param = "model",
-                 .message = "the model '" + lease.name() +
-                            "' gives no embeddings; expected an embedding model"};
-  co_return refuse(std::move(error));
-}
-
 boost::asio::awaitable<Api<Json>> answer_embeddings(Exchange& exchange, ServerContext& context,
                                                     EmbeddingCall call) {
   Api<std::string> name = model_name(call.model, context.models);
@@ -62,6 +53,14 @@ boost::asio::awaitable<Api<Json>> answer_embeddings(Exchange& exchange, ServerCo
 }
 
 }  // namespace
+
+boost::asio::awaitable<Api<Embeddings>> compute_embeddings(const ModelLease& lease) {
+  ApiError error{.code = "model_not_supported",
+                 .param = "model",
+                 .message = "the model '" + lease.name() +
+                            "' gives no embeddings; expected an embedding model"};
+  co_return refuse(std::move(error));
+}
 
 std::string base64_floats(std::span<const float> values) {
   return base64({reinterpret_cast<const char*>(values.data()), values.size_bytes()});

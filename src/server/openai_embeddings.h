@@ -30,6 +30,9 @@ Api<EmbeddingCall> read_embedding_call(std::string_view body);
 Api<Json> embeddings_answer(const EmbeddingCall& call, const std::string& model,
                             const Embeddings& embeddings);
 
+// The models that run so far give next tokens; one with vectors is told apart here.
+boost::asio::awaitable<Api<Embeddings>> compute_embeddings(const ModelLease& lease);
+
 // Little-endian float32 in base64, as OpenAI sends them.
 std::string base64_floats(std::span<const float> values);
 
