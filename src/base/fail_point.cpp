@@ -137,8 +137,10 @@ bool FailPoints::fires_locked(FailPoint point) {
     return false;
   }
   ++s.counts.n_fired;
-  if (s.plan.times != FailPlan::kAlways && --s.plan.times == 0) {
+  if (s.plan.times == 1) {
     disarm_locked(point);
+  } else if (s.plan.times != FailPlan::kAlways) {
+    --s.plan.times;
   }
   return true;
 }

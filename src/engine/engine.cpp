@@ -4,19 +4,16 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <new>
 #include <random>
 
 #include "base/system_info.h"
 #include "engine/current_error.h"
 #include "engine/kv_plan.h"
-#include "kernels/kernel_table.h"
+#include "engine/memory_need.h"
 
 namespace quern {
 namespace {
-
-uint64_t block_bytes(const ModelConfig& c, KvDType dtype) {
-  return 2 * uint64_t{c.n_layers} * c.n_kv_heads * kv_head_bytes(dtype, c.head_dim);
-}
 
 Error request_error(std::string what, std::string expected) {
   return {.kind = ErrorKind::invalid_input,
@@ -48,6 +45,7 @@ Result<std::unique_ptr<Engine>> Engine::create(LoadedModel& loaded, const Engine
   QUERN_TRY(engine->make_pool());
   engine->n_words_ = loaded.tokenizer().vocab_size();
   engine->logits_.resize(loaded.model().config().vocab_size);
+  engine->hidden_.resize(loaded.model().config().d_model);
   engine->scratch_ = std::make_unique<SamplerScratch>(engine->n_words_, engine->max_context_);
   return engine;
 }
@@ -57,7 +55,7 @@ Status Engine::make_pool() {
   Model& model = loaded_.model();
   const ModelConfig& c = model.config();
   config_.max_seqs = std::min(config_.max_seqs, model.max_sequences());
-  block_bytes_ = block_bytes(c, config_.kv_dtype);
+  block_bytes_ = kv_block_bytes(c, config_.kv_dtype);
   QUERN_ASSIGN(const KvPlan plan, plan_kv({.max_context = config_.max_context,
                                            .kv_bytes = config_.kv_bytes,
                                            .max_seqs = config_.max_seqs},
@@ -89,6 +87,9 @@ Status Engine::make_pool() {
 Status Engine::check_request(const Request& request) const {
   if (request.prompt.empty()) {
     return fail(request_error("the prompt is empty", "at least one token"));
+  }
+  if (request.on_hidden && request.max_tokens != 0) {
+    return fail(request_error("hidden states of an answer were asked for", "max_tokens 0"));
   }
   const uint64_t room_for_answer = request.max_tokens == 0 ? 0 : 1;
   if (request.prompt.size() + room_for_answer > max_context_) {
@@ -126,7 +127,7 @@ Result<EngineRequestPtr> Engine::prepare(Request request, const Arrival& arrival
   sequence.arrival_us = arrival.time_us;
   sequence.deadlines = request.deadlines;
   sequence.cache_salt = request.cache_salt;
-  sequence.logit_rows = request.on_logits ? LogitRows::all : LogitRows::last;
+  sequence.logit_rows = request.on_logits || request.on_hidden ? LogitRows::all : LogitRows::last;
   sequence.tokens = std::move(request.prompt);
   Detokenizer detokenizer(loaded_.tokenizer(),
                           {.stop = request.stop, .skip_special = !request.keep_special});
@@ -144,6 +145,9 @@ void Engine::enqueue(EngineRequestPtr prepared) {
   FinishCause cause = FinishCause::none;
   try {
     EngineRequestPtr& place = live_.try_emplace(key).first->second;
+    if (fails_at(config_.fail_points, FailPoint::allocation)) {
+      throw std::bad_alloc();
+    }
     const AddOutcome outcome = scheduler_->add(std::move(prepared->sequence));
     if (outcome == AddOutcome::accepted) {
       place = std::move(prepared);
@@ -154,6 +158,7 @@ void Engine::enqueue(EngineRequestPtr prepared) {
       prepared->set_error(request_error("the prompt does not fit", "a shorter one"));
     }
   } catch (...) {
+    count_fault(FailPoint::allocation);  // nothing else here throws
     prepared->set_error(current_error("request"));
   }
   live_.erase(key);

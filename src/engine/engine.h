@@ -4,10 +4,12 @@
 // call back into the engine. Borrows the model, which must outlive it; owns the KV memory.
 #pragma once
 
+#include <array>
 #include <memory>
 #include <unordered_map>
 #include <vector>
 
+#include "base/fail_point.h"
 #include "base/result.h"
 #include "cache/block_pool.h"
 #include "cache/prefix_cache.h"
@@ -28,6 +30,9 @@ struct EngineConfig {
   bool prefix_cache = true;
   uint32_t max_queue = 1024;              // waiting requests
   uint64_t max_queue_tokens = 1'000'000;  // and the sum of their tokens, unless it is only one
+  // Hit: allocation by enqueue(); by each step of a batch stuck_step and kernel_result; nan_logits
+  // whenever a token is to be drawn.
+  FailPoints* fail_points = nullptr;
 };
 
 struct EngineStats {
@@ -44,6 +49,10 @@ struct EngineStats {
   uint32_t kv_blocks_ever_used = 0;
   uint32_t kv_blocks_total = 0;
   uint64_t kv_block_bytes = 0;
+  // Faults that occurred, ordered or not, by FailPoint: allocation (requests refused),
+  // kernel_result (steps that failed), nan_logits (requests ended by them). The others are not the
+  // engine's to see.
+  std::array<uint64_t, kFailPointCount> n_faults{};
 };
 
 class Engine {
@@ -94,10 +103,13 @@ class Engine {
 
   // engine_step.cpp
   void compute_batch();
+  Status forward();
   void fail_batch(const Error& error);
   void fail_running(const Error& error);
+  void count_fault(FailPoint point) { ++stats_.n_faults[static_cast<size_t>(point)]; }
   void sample_batch();
   void sample_sequence(const BatchSequence& rows, uint32_t logit_index);
+  void take_hidden(EngineRequest& live, const BatchSequence& rows, uint32_t logit_index);
   void take_logits(EngineRequest& live, const BatchSequence& rows, uint32_t logit_index);
   void draw(EngineRequest& live, const Sequence& sequence);
   void emit(EngineRequest& live, const SampleResult& sample, StepResult& result);
@@ -122,6 +134,7 @@ class Engine {
   std::vector<SeqId> failed_;
   uint32_t n_words_ = 0;       // tokens that the tokenizer knows; the embedding may have more rows
   std::vector<float> logits_;  // [vocab_size], of one row
+  std::vector<float> hidden_;  // [d_model], of one row
   std::unique_ptr<SamplerScratch> scratch_;
   EngineStats stats_;
 };

@@ -1,10 +1,13 @@
 // One step: schedule, run, sample, commit, emit. What fails inside is the end of its requests,
 // never of the engine.
+#include "engine/engine.h"
+
 #include <algorithm>
+#include <limits>
 
 #include "base/system_info.h"
 #include "engine/current_error.h"
-#include "engine/engine.h"
+#include "sampling/usable_logits.h"
 
 namespace quern {
 
@@ -28,7 +31,7 @@ void Engine::compute_batch() {
   results_.clear();
   Status status;
   try {
-    status = loaded_.model().forward(batch_, *kv_);
+    status = forward();
     if (status) {
       sample_batch();
     }
@@ -40,7 +43,20 @@ void Engine::compute_batch() {
   }
 }
 
+Status Engine::forward() {
+  block_at(config_.fail_points, FailPoint::stuck_step);
+  if (fails_at(config_.fail_points, FailPoint::kernel_result)) {
+    return fail({.kind = ErrorKind::device,
+                 .where = "engine",
+                 .what = "the device failed in a step (fail point kernel_result)",
+                 .expected = "a retry"});
+  }
+  return loaded_.model().forward(batch_, *kv_);
+}
+
+// The device's memory is in doubt for all rows of the step: nobody in it goes on.
 void Engine::fail_batch(const Error& error) {
+  count_fault(FailPoint::kernel_result);
   ++stats_.n_failed_steps;
   results_.clear();
   for (const BatchSequence& rows : batch_.sequences) {
@@ -80,7 +96,11 @@ void Engine::sample_sequence(const BatchSequence& rows, uint32_t logit_index) {
   const Sequence& sequence = *scheduler_->find(rows.seq);
   stats_.n_prompt_tokens += sequence.is_decoding() && sequence.n_generated() > 0 ? 0 : rows.n_rows;
   try {
-    take_logits(live, rows, logit_index);
+    if (live.request.on_hidden) {
+      take_hidden(live, rows, logit_index);
+    } else {
+      take_logits(live, rows, logit_index);
+    }
     const bool is_complete = rows.position + rows.n_rows == sequence.n_tokens();
     if (is_complete && sequence.max_tokens > 0) {
       draw(live, sequence);
@@ -88,6 +108,17 @@ void Engine::sample_sequence(const BatchSequence& rows, uint32_t logit_index) {
   } catch (...) {
     live.set_error(current_error("request"));
     results_.push_back({.seq = rows.seq, .token = kNoToken, .finish = FinishReason::error});
+  }
+}
+
+void Engine::take_hidden(EngineRequest& live, const BatchSequence& rows, uint32_t logit_index) {
+  for (uint32_t i = 0; i < rows.n_rows; ++i) {  // every row of such a sequence is listed
+    const uint32_t position = rows.position + i;
+    if (position == live.n_logits_told) {  // after a preemption the rows are computed once more
+      loaded_.model().hidden(logit_index + i, hidden_);
+      ++live.n_logits_told;
+      live.request.on_hidden(position, hidden_);
+    }
   }
 }
 
@@ -107,6 +138,9 @@ void Engine::take_logits(EngineRequest& live, const BatchSequence& rows, uint32_
 }
 
 void Engine::draw(EngineRequest& live, const Sequence& sequence) {
+  if (fails_at(config_.fail_points, FailPoint::nan_logits)) {
+    std::ranges::fill(logits_, std::numeric_limits<float>::quiet_NaN());
+  }
   StepResult result{.seq = sequence.id, .token = kNoToken, .finish = {}};
   const auto sample =
       live.sampler.sample({.logits = std::span<const float>(logits_).first(n_words_),
@@ -116,6 +150,9 @@ void Engine::draw(EngineRequest& live, const Sequence& sequence) {
     emit(live, *sample, result);
     ++stats_.n_generated_tokens;
   } else {
+    if (!are_usable(std::span<const float>(logits_).first(n_words_))) {
+      count_fault(FailPoint::nan_logits);
+    }
     live.set_error(sample.error());
     result.finish = FinishReason::error;
   }

@@ -11,7 +11,7 @@ namespace quern {
 // A request that has not ended, as of the last step.
 struct LiveRequest {
   SeqId id{};
-  std::string client_id;  // Request::client_id
+  std::string client_id = {};  // Request::client_id
   enum class State : uint8_t { queued, prefill, decode } state = State::queued;
   int32_t priority = 0;
   uint32_t position = 0;  // in the queue, 0 is next; 0 once it runs

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <new>
 #include <thread>
 
 #include "backend/cpu/cpu_backend.h"
@@ -37,11 +38,24 @@ std::unexpected<Error> in_file(const std::filesystem::path& path, Error error) {
   return fail(std::move(error));
 }
 
+// A vocabulary or a template that asks for more memory than there is fails; it ends nothing.
+template <typename Make>
+auto within_memory(const Make& make) -> decltype(make()) {
+  try {
+    return make();
+  } catch (const std::bad_alloc&) {
+    return fail({.kind = ErrorKind::out_of_memory,
+                 .where = "model",
+                 .what = "there is not enough memory to load it",
+                 .expected = "a smaller model, or fewer loaded at one time"});
+  }
+}
+
 }  // namespace
 
 Result<std::unique_ptr<LoadedModel>> LoadedModel::load(LoadOptions options, const Log& log) {
   std::unique_ptr<LoadedModel> loaded(new LoadedModel);
-  QUERN_ASSIGN(loaded->card_, read_model_card(options.path));
+  QUERN_ASSIGN(loaded->card_, read_model_card(options.path, options.fail_points));
   QUERN_TRY(check_memory(loaded->card_));
   loaded->backend_ = std::move(options.backend);
   if (!loaded->backend_) {
@@ -52,14 +66,18 @@ Result<std::unique_ptr<LoadedModel>> LoadedModel::load(LoadOptions options, cons
   // model.
   Result<std::unique_ptr<const Tokenizer>> tokenizer = std::unique_ptr<const Tokenizer>();
   std::thread words([&] {
-    tokenizer =
-        make_tokenizer(loaded->card_, log, {.allow_unknown_pre = options.allow_unknown_pre});
+    tokenizer = within_memory([&] {
+      return make_tokenizer(loaded->card_, log, {.allow_unknown_pre = options.allow_unknown_pre});
+    });
   });
-  auto model = Model::load(loaded->card_, *loaded->backend_,
-                           {.max_rows = options.max_batch_tokens,
-                            .max_sequences = options.max_seqs,
-                            .progress = options.progress,
-                            .log = log});
+  auto model = within_memory([&] {
+    return Model::load(loaded->card_, *loaded->backend_,
+                       {.max_rows = options.max_batch_tokens,
+                        .max_sequences = options.max_seqs,
+                        .progress = options.progress,
+                        .log = log,
+                        .fail_points = options.fail_points});
+  });
   words.join();
   if (!tokenizer) {
     return in_file(options.path, std::move(tokenizer).error());

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "backend/backend.h"
+#include "base/fail_point.h"
 #include "base/log.h"
 #include "base/result.h"
 #include "gguf/model_card.h"
@@ -27,10 +28,14 @@ struct LoadOptions {
   bool allow_unknown_pre = false;
   LoadProgress progress = {};
   std::unique_ptr<Backend> backend = {};  // instead of a CPU backend of n_threads and isa
+  FailPoints* fail_points = nullptr;      // used during load() only: mmap, read, allocation
 };
 
 class LoadedModel {
  public:
+  // Nothing of the file stays mapped: it may be changed or deleted afterwards. A file that changes
+  // meanwhile is an io error (with the mapping guard installed also one that is cut). Does not
+  // retry; base/retry.h tells after which errors that makes sense.
   static Result<std::unique_ptr<LoadedModel>> load(LoadOptions options, const Log& log);
 
   const ModelCard& card() const { return card_; }

@@ -56,6 +56,8 @@ struct Request {
   // Called with the logits after every prompt position, in order; turns the prefix cache off for
   // it.
   std::function<void(uint32_t position, std::span<const float> logits)> on_logits = {};
+  // The same with hidden states: [d_model], after the final norm. With max_tokens 0 only.
+  std::function<void(uint32_t position, std::span<const float> hidden)> on_hidden = {};
 };
 
 }  // namespace quern

@@ -56,8 +56,7 @@ void StepPacer::observe(const StepRows& rows, int64_t duration_us) {
   const auto us = static_cast<double>(std::max<int64_t>(duration_us, 1));
   if (rows.n_prefill == 0) {
     if (rows.n_decode > 0) {
-      double& estimate = decode_us_[bucket_of(rows.n_decode)];
-      estimate = moved(estimate, us, kDecodeGain);
+      learn_decode(rows.n_decode, us);
     }
   } else if (rows.n_decode > 0) {
     learn_mixed(rows, us);
@@ -67,7 +66,19 @@ void StepPacer::observe(const StepRows& rows, int64_t duration_us) {
   }
 }
 
+// What the last mixed step took beyond this one was its prompts' share.
+void StepPacer::learn_decode(uint32_t n_decode, double us) {
+  double& estimate = decode_us_[bucket_of(n_decode)];
+  estimate = moved(estimate, us, kDecodeGain);
+  if (mixed_rows_.n_prefill >= config_.min_chunk &&
+      bucket_of(mixed_rows_.n_decode) == bucket_of(n_decode) && mixed_us_ > estimate) {
+    prefill_us_ = moved(prefill_us_, (mixed_us_ - estimate) / mixed_rows_.n_prefill, kPrefillGain);
+  }
+}
+
 void StepPacer::learn_mixed(const StepRows& rows, double us) {
+  mixed_rows_ = rows;
+  mixed_us_ = us;
   const double n_prefill = rows.n_prefill;
   double decode = decode_us(rows.n_decode);
   if (decode == 0.0) {

@@ -47,11 +47,14 @@ class StepPacer {
   static size_t bucket_of(uint32_t n_decode);
   double decode_us(uint32_t n_decode) const;
   double prefill_budget_us(const StepDemand& demand) const;
+  void learn_decode(uint32_t n_decode, double us);
   void learn_mixed(const StepRows& rows, double us);
 
   StepPacerConfig config_;
   std::array<double, kNBuckets> decode_us_{};  // of a step without prompts; 0: not seen yet
   double prefill_us_ = 0.0;                    // of one prompt token; 0: not seen yet
+  StepRows mixed_rows_;                        // the last step with both, and what it took
+  double mixed_us_ = 0.0;
 };
 
 }  // namespace quern

@@ -109,10 +109,18 @@ class CardBuilder {
 
 namespace {
 
-// Reads the parts after the first of a split set, whose first part is at `path`.
+// The first file of a model.
+struct FirstFile {
+  const fs::path& path;
+  const MappedFile& file;
+  FailPoints* fail_points = nullptr;
+};
+
+// Reads the parts after the first of a split set.
 class SplitReader {
  public:
-  SplitReader(const fs::path& path, uint64_t n_files) : path_(path), n_files_(n_files) {}
+  SplitReader(const FirstFile& first, uint64_t n_files)
+      : path_(first.path), fail_points_(first.fail_points), n_files_(n_files) {}
 
   Status read(const SplitKeys& first, CardBuilder& builder) const {
     const auto name = parse_split_name(path_.filename().string());
@@ -150,7 +158,7 @@ class SplitReader {
   }
 
   Status read_part(const fs::path& path, uint64_t i, CardBuilder& builder) const {
-    auto opened = MappedFile::open(path);
+    auto opened = MappedFile::open(path, fail_points_);
     if (!opened && opened.error().kind == ErrorKind::not_found) {
       return malformed(
           fmt::format("part {} of {}, '{}', is missing", i + 1, n_files_, path.filename().string()),
@@ -159,6 +167,7 @@ class SplitReader {
     QUERN_ASSIGN(const MappedFile file, std::move(opened));
     auto header = parse_header(file.bytes(), file.n_bytes());
     if (!header) {
+      QUERN_TRY(file.check_intact());
       return in_file(path, std::move(header).error());
     }
     const SplitKeys keys = split_keys(*header);
@@ -171,10 +180,11 @@ class SplitReader {
     }
     builder.add(std::move(*header), file.bytes());
     builder.add_path(path);
-    return {};
+    return file.check_intact();
   }
 
   fs::path path_;
+  FailPoints* fail_points_;
   uint64_t n_files_;
 };
 
@@ -202,7 +212,8 @@ Result<uint64_t> n_split_files(const SplitKeys& keys, const fs::path& path) {
   return *keys.count;
 }
 
-Result<ModelCard> read_checked(const fs::path& path, const MappedFile& file) {
+Result<ModelCard> read_checked(const FirstFile& first) {
+  const auto& [path, file, fail_points] = first;
   QUERN_ASSIGN(FileHeader header, parse_header(file.bytes(), file.n_bytes()));
   const SplitKeys keys = split_keys(header);
   QUERN_ASSIGN(const uint64_t n_files, n_split_files(keys, path));
@@ -210,7 +221,7 @@ Result<ModelCard> read_checked(const fs::path& path, const MappedFile& file) {
   builder.add(std::move(header), file.bytes());
   builder.add_path(path);
   if (n_files > 1) {
-    QUERN_TRY(SplitReader(path, n_files).read(keys, builder));
+    QUERN_TRY(SplitReader(first, n_files).read(keys, builder));
   }
   QUERN_ASSIGN(ModelCard card, std::move(builder).finish());
   QUERN_TRY(validate_card(card));
@@ -226,9 +237,10 @@ Result<ModelCard> parse_model_card(ByteSpan bytes, uint64_t n_file_bytes) {
   return std::move(builder).finish();
 }
 
-Result<ModelCard> read_model_card(const fs::path& path) {
-  QUERN_ASSIGN(const MappedFile file, MappedFile::open(path));
-  auto card = read_checked(path, file);
+Result<ModelCard> read_model_card(const fs::path& path, FailPoints* fail_points) {
+  QUERN_ASSIGN(const MappedFile file, MappedFile::open(path, fail_points));
+  auto card = read_checked({.path = path, .file = file, .fail_points = fail_points});
+  QUERN_TRY(file.check_intact());  // first: what is wrong with a card may come of lost bytes
   if (!card) {
     return in_file(path, std::move(card).error());
   }

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "base/bytes.h"
+#include "base/fail_point.h"
 #include "base/result.h"
 #include "gguf/model_card.h"
 
@@ -14,8 +15,9 @@ namespace quern {
 // Reads and checks the header of a GGUF file, and of all files of its set when it is the first of a
 // split one (NAME-00001-of-00003.gguf): the structure, and the values of the keys that Quern knows
 // (validate_card). Costs milliseconds and about three times the header's bytes in memory, whatever
-// the file claims. Errors name the file.
-Result<ModelCard> read_model_card(const std::filesystem::path& path);
+// the file claims. Errors name the file. The fail points hit, at each file: mmap, read.
+Result<ModelCard> read_model_card(const std::filesystem::path& path,
+                                  FailPoints* fail_points = nullptr);
 
 // The same for the bytes of one file, or of its beginning as long as that holds the whole header;
 // `n_file_bytes` is the size that tensors are checked against. Checks the structure alone.

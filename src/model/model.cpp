@@ -34,7 +34,9 @@ Result<std::unique_ptr<Model>> Model::load(const ModelCard& card, Backend& backe
                  .expected = "[vocab_size, embedding_length]"});
   }
   config.vocab_size = static_cast<uint32_t>(embedding->shape[0]);
-  QUERN_ASSIGN(WeightLoader loader, WeightLoader::open(card, backend, options.progress));
+  QUERN_ASSIGN(WeightLoader loader, WeightLoader::open(card, backend,
+                                                       {.progress = options.progress,
+                                                        .fail_points = options.fail_points}));
   QUERN_ASSIGN(std::unique_ptr<Model> model, architecture->load(std::move(config), loader));
   QUERN_TRY(model->load_ends(loader));
   QUERN_TRY(model->make_activations(options));
@@ -94,16 +96,15 @@ Status Model::forward(const Batch& batch, KvStorage& kv) {
                           .blocks = std::span(batch.blocks).subspan(s.first_block, s.n_blocks)});
   }
   logit_rows_.assign(batch.logit_rows.begin(), batch.logit_rows.end());
-  n_computed_ = 0;
+  n_normed_ = 0;
   backend_.begin({.tokens = batch.tokens, .positions = batch.positions, .sequences = sequences_});
   backend_.embed({.table = embedding_.get(), .out = activations_.x.get()});
   run_layers({.backend = backend_, .kv = kv, .n_rows = batch.n_rows()});
   return backend_.finish();
 }
 
-// Norms and multiplies only rows whose logits are wanted. The head is where rounding activations to
-// 8 bits costs most accuracy for least speed, so it takes them precisely.
-void Model::compute_logits(uint32_t first) {
+// Only rows whose logits are wanted, a window of them at a time.
+void Model::norm_rows(uint32_t first) {
   ModelActivations& a = activations_;
   const uint32_t n = std::min(kMaxLogitRows, static_cast<uint32_t>(logit_rows_.size()) - first);
   backend_.gather(*a.x, std::span(logit_rows_).subspan(first, n), *a.head_rows);
@@ -112,19 +113,38 @@ void Model::compute_logits(uint32_t first) {
                      .out = a.head_rows.get(),
                      .n_rows = n,
                      .eps = config_.rms_eps});
+  first_normed_ = first;
+  n_normed_ = n;
+  has_logits_ = false;
+}
+
+// The head is where rounding activations to 8 bits costs most accuracy for least speed, so it takes
+// them precisely.
+void Model::compute_logits(uint32_t first) {
+  norm_rows(first);
   const LinearTarget target{.weight = head_ ? head_.get() : embedding_.get(),
-                            .out = a.logits.get()};
-  backend_.linear({.x = a.head_rows.get(), .targets = {&target, 1}, .n_rows = n, .precise = true});
-  first_computed_ = first;
-  n_computed_ = n;
+                            .out = activations_.logits.get()};
+  backend_.linear({.x = activations_.head_rows.get(),
+                   .targets = {&target, 1},
+                   .n_rows = n_normed_,
+                   .precise = true});
+  has_logits_ = true;
 }
 
 void Model::logits(uint32_t index, std::span<float> out) {
   QUERN_CHECK(index < logit_rows_.size());
-  if (index < first_computed_ || index >= first_computed_ + n_computed_) {
+  if (!has_logits_ || index < first_normed_ || index >= first_normed_ + n_normed_) {
     compute_logits(index);
   }
-  backend_.read_row(*activations_.logits, index - first_computed_, out);
+  backend_.read_row(*activations_.logits, index - first_normed_, out);
+}
+
+void Model::hidden(uint32_t index, std::span<float> out) {
+  QUERN_CHECK(index < logit_rows_.size());
+  if (index < first_normed_ || index >= first_normed_ + n_normed_) {
+    norm_rows(index);
+  }
+  backend_.read_row(*activations_.head_rows, index - first_normed_, out);
 }
 
 }  // namespace quern

@@ -23,7 +23,8 @@ struct ModelOptions {
   uint32_t max_rows = 512;      // of a batch
   uint32_t max_sequences = 64;  // of a batch
   LoadProgress progress = {};
-  Log log = {};  // warnings
+  Log log = {};                       // warnings
+  FailPoints* fail_points = nullptr;  // for load()
 };
 
 // Intermediate rows of a forward pass, sized once.
@@ -61,6 +62,8 @@ class Model {
 
   // Raw logits after batch.logit_rows[index] of the last forward(); cheapest in ascending order.
   void logits(uint32_t index, std::span<float> out);
+  // The hidden state that those logits come from: [d_model], after the final norm.
+  void hidden(uint32_t index, std::span<float> out);
 
  protected:
   // What an architecture's layers work with in one forward pass.
@@ -82,6 +85,7 @@ class Model {
 
  private:
   Status make_activations(const ModelOptions& options);
+  void norm_rows(uint32_t first);
   void compute_logits(uint32_t first);
 
   ModelConfig config_;
@@ -93,8 +97,9 @@ class Model {
   std::unique_ptr<Vector> output_norm_;  // [d_model]
   std::vector<StepSequence> sequences_;
   std::vector<uint32_t> logit_rows_;  // of the last forward()
-  uint32_t first_computed_ = 0;       // logits of [first_computed_, + n_computed_) are at hand
-  uint32_t n_computed_ = 0;
+  uint32_t first_normed_ = 0;         // hidden states of [first_normed_, + n_normed_) are at hand
+  uint32_t n_normed_ = 0;
+  bool has_logits_ = false;  // and their logits
 };
 
 }  // namespace quern

@@ -18,13 +18,13 @@ Error wrong(const std::string& what, const std::string& expected) {
 }  // namespace
 
 Result<WeightLoader> WeightLoader::open(const ModelCard& card, Backend& backend,
-                                        LoadProgress progress) {
+                                        WeightLoaderOptions options) {
   WeightLoader loader;
   loader.card_ = &card;
   loader.backend_ = &backend;
-  loader.progress_ = std::move(progress);
+  loader.options_ = std::move(options);
   for (const auto& path : card.files()) {
-    QUERN_ASSIGN(MappedFile file, MappedFile::open(path));
+    QUERN_ASSIGN(MappedFile file, MappedFile::open(path, loader.options_.fail_points));
     loader.files_.push_back(std::move(file));
   }
   // The card was read earlier; a file that shrank since must not be read past its end.
@@ -51,13 +51,27 @@ Result<const TensorInfo*> WeightLoader::find(const std::string& name, const Shap
   return tensor;
 }
 
-void WeightLoader::finished_with(const TensorInfo& tensor) {
-  // Packed or copied: the file's pages need not stay.
-  files_[tensor.file_index].advise_dontneed(tensor.file_offset, tensor.n_bytes);
-  bytes_done_ += tensor.n_bytes;
-  if (progress_) {
-    progress_(bytes_done_, card_->tensor_bytes());
+// A fault that was ordered, and what a backend says when it comes by itself.
+Status WeightLoader::check_memory(const TensorInfo& tensor) const {
+  if (fails_at(options_.fail_points, FailPoint::allocation)) {
+    return fail({.kind = ErrorKind::out_of_memory,
+                 .where = "memory",
+                 .what = fmt::format("cannot allocate {} bytes", tensor.n_bytes),
+                 .expected = "a smaller model, context or pool"});
   }
+  return {};
+}
+
+// Packed or copied: the file's pages need not stay.
+Status WeightLoader::finished_with(const TensorInfo& tensor) {
+  const MappedFile& file = files_[tensor.file_index];
+  QUERN_TRY(file.check_intact());
+  file.advise_dontneed(tensor.file_offset, tensor.n_bytes);
+  bytes_done_ += tensor.n_bytes;
+  if (options_.progress) {
+    options_.progress(bytes_done_, card_->tensor_bytes());
+  }
+  return {};
 }
 
 Result<std::unique_ptr<Matrix>> WeightLoader::matrix(const std::string& name, uint32_t n_rows,
@@ -71,11 +85,12 @@ Result<std::unique_ptr<Matrix>> WeightLoader::matrix(const std::string& name, ui
                              name, quern::name(tensor->dtype)),
          .expected = "F32, F16, BF16, Q4_0 to Q8_0, Q2_K to Q6_K, IQ4_NL, IQ4_XS or MXFP4"});
   }
+  QUERN_TRY(check_memory(*tensor));
   auto matrix = backend_->load_matrix({.dtype = tensor->dtype,
                                        .n_rows = n_rows,
                                        .n_columns = n_columns,
                                        .bytes = bytes_of(files_[tensor->file_index], *tensor)});
-  finished_with(*tensor);
+  QUERN_TRY(finished_with(*tensor));
   return matrix;
 }
 
@@ -85,10 +100,11 @@ Result<std::vector<float>> WeightLoader::host_vector(const std::string& name, ui
     return fail(wrong(fmt::format("tensor '{}' is stored as {}", name, quern::name(tensor->dtype)),
                       "F32, F16 or BF16"));
   }
+  QUERN_TRY(check_memory(*tensor));
   std::vector<float> values(n);
   dequantise_row(tensor->dtype, bytes_of(files_[tensor->file_index], *tensor).data(), values.data(),
                  n);
-  finished_with(*tensor);
+  QUERN_TRY(finished_with(*tensor));
   return values;
 }
 

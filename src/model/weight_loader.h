@@ -1,6 +1,8 @@
 // WeightLoader: takes tensors out of a model's files into a backend, checked against what the
 // architecture expects. Used by one thread, during load only; borrows card and backend, owns the
-// mappings.
+// mappings. Each tensor is copied: when the loader goes, nothing of the files stays mapped, so what
+// happens to them later cannot reach the model. A file that changes, or cannot be read, while it is
+// copied is an io error.
 #pragma once
 
 #include <functional>
@@ -10,6 +12,7 @@
 #include <vector>
 
 #include "backend/backend.h"
+#include "base/fail_point.h"
 #include "base/log.h"
 #include "base/mapped_file.h"
 #include "gguf/model_card.h"
@@ -19,10 +22,16 @@ namespace quern {
 // Called as loading goes on, with bytes done and in all.
 using LoadProgress = std::function<void(uint64_t done, uint64_t total)>;
 
+struct WeightLoaderOptions {
+  LoadProgress progress = {};
+  FailPoints* fail_points = nullptr;  // hit: mmap at each file; allocation and read at each tensor
+};
+
 class WeightLoader {
  public:
   // Opens every file of the card.
-  static Result<WeightLoader> open(const ModelCard& card, Backend& backend, LoadProgress progress);
+  static Result<WeightLoader> open(const ModelCard& card, Backend& backend,
+                                   WeightLoaderOptions options);
 
   const ModelCard& card() const { return *card_; }
   Backend& backend() { return *backend_; }
@@ -45,11 +54,12 @@ class WeightLoader {
  private:
   WeightLoader() = default;
   Result<const TensorInfo*> find(const std::string& name, const Shape& want);
-  void finished_with(const TensorInfo& tensor);
+  Status check_memory(const TensorInfo& tensor) const;
+  Status finished_with(const TensorInfo& tensor);
 
   const ModelCard* card_ = nullptr;
   Backend* backend_ = nullptr;
-  LoadProgress progress_;
+  WeightLoaderOptions options_;
   std::vector<MappedFile> files_;
   std::set<std::string_view> used_;
   uint64_t bytes_done_ = 0;

@@ -24,12 +24,12 @@ struct ToolCallAnswer {
 };
 
 struct ChoiceAnswer {
-  std::string text;
-  std::string reasoning;
-  std::vector<ToolCallAnswer> tool_calls;
-  std::vector<TokenInfo> tokens;  // with keep_tokens
-  std::optional<FinishReason> finish;
-  RequestUsage usage;
+  std::string text = {};
+  std::string reasoning = {};
+  std::vector<ToolCallAnswer> tool_calls = {};
+  std::vector<TokenInfo> tokens = {};  // with keep_tokens
+  std::optional<FinishReason> finish = {};
+  RequestUsage usage = {};
 };
 
 struct CollectOptions {

@@ -125,8 +125,7 @@ void read_message(Fields& message, MessageParts& out) {
     message.unsupported("function_call", "expected tool_calls");
     message.text("reasoning_content", out.reasoning);
     read_tool_calls(message, out);
-  }
-  if (out.role == "tool") {
+  } else {
     message.text("tool_call_id", out.tool_call_id, kMaxNameChars);
   }
 }

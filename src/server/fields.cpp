@@ -11,7 +11,12 @@ namespace quern::server {
 namespace {
 
 std::string list_words(std::initializer_list<std::string_view> words) {
-  return fmt::format("one of {}", fmt::join(words, ", "));
+  std::string text = "one of";
+  for (const std::string_view word : words) {
+    text += text.ends_with("of") ? " " : ", ";
+    text += word;
+  }
+  return text;
 }
 
 bool is_empty(const Json& json) {

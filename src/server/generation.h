@@ -39,19 +39,19 @@ struct GenerationSpec {
 
 struct TokenInfo {
   TokenId token = kNoToken;
-  std::string bytes;  // what the token stands for
-  std::optional<float> logprob;
-  std::vector<TokenLogprob> top;  // best first
+  std::string bytes = {};  // what the token stands for
+  std::optional<float> logprob = {};
+  std::vector<TokenLogprob> top = {};  // best first
 };
 
 // One step of one choice.
 struct GenerationEvent {
   uint32_t choice = 0;
-  std::vector<AnswerDelta> deltas;
-  std::optional<TokenInfo> token;      // none in an event that only ends the choice
-  std::optional<FinishReason> finish;  // in the choice's last event
+  std::vector<AnswerDelta> deltas = {};
+  std::optional<TokenInfo> token = {};      // none in an event that only ends the choice
+  std::optional<FinishReason> finish = {};  // in the choice's last event
   FinishCause cause = FinishCause::none;
-  std::optional<Error> error;  // when finish is error
+  std::optional<Error> error = {};  // when finish is error
   RequestUsage usage = {};     // in the last event
 };
 

@@ -88,11 +88,11 @@ class Builder {
     }
     if (parent.index.empty()) {
       for (size_t i = 0; i < members.size(); ++i) {
-        parent.index.emplace(members[i].first, i);
+        parent.index.emplace(members.data()[i].first, i);
       }
     }
     const auto it = parent.index.find(parent.key);
-    return it == parent.index.end() ? nullptr : &members[it->second].second;
+    return it == parent.index.end() ? nullptr : &members.data()[it->second].second;
   }
 
   bool put_member(Open& parent, Json value) {

@@ -11,11 +11,8 @@ namespace {
 boost::asio::awaitable<Api<std::unique_ptr<Generation>>> start_chat(Exchange& exchange,
                                                                     ServerContext& context,
                                                                     ChatCall& call) {
-  Api<std::string> name = model_name(call.fields.model, context.models);
-  if (!name) {
-    co_return refuse(std::move(name.error()));
-  }
-  Api<ModelLease> lease = co_await acquire_model(exchange, context, std::move(*name));
+  ModelWish wish(call.fields.model, call.fields.schedule);
+  Api<ModelLease> lease = co_await acquire_model(exchange, context, std::move(wish));
   if (!lease) {
     co_return refuse(std::move(lease.error()));
   }

@@ -54,11 +54,8 @@ struct CompletionPlan {
 boost::asio::awaitable<Api<CompletionPlan>> plan_completions(Exchange& exchange,
                                                              ServerContext& context,
                                                              CompletionCall& call) {
-  Api<std::string> name = model_name(call.fields.model, context.models);
-  if (!name) {
-    co_return refuse(std::move(name.error()));
-  }
-  Api<ModelLease> lease = co_await acquire_model(exchange, context, std::move(*name));
+  ModelWish wish(call.fields.model, call.fields.schedule);
+  Api<ModelLease> lease = co_await acquire_model(exchange, context, std::move(wish));
   if (!lease) {
     co_return refuse(std::move(lease.error()));
   }
@@ -80,8 +77,8 @@ boost::asio::awaitable<Api<CompletionPlan>> plan_completions(Exchange& exchange,
 boost::asio::awaitable<Api<void>> start_completions(Exchange& exchange, ServerContext& context,
                                                     CompletionPlan& plan, GenerationGroup& group) {
   for (std::vector<TokenId>& prompt : plan.prompts.tokens) {
-    std::string name = plan.lease.name();
-    Api<ModelLease> lease = co_await acquire_model(exchange, context, std::move(name));
+    ModelWish wish(plan.lease.name(), plan.spec.schedule);
+    Api<ModelLease> lease = co_await acquire_model(exchange, context, std::move(wish));
     if (!lease) {
       co_return refuse(std::move(lease.error()));
     }

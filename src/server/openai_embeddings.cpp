@@ -37,11 +37,8 @@ std::string base64(std::string_view bytes) {
 
 boost::asio::awaitable<Api<Json>> answer_embeddings(Exchange& exchange, ServerContext& context,
                                                     EmbeddingCall call) {
-  Api<std::string> name = model_name(call.model, context.models);
-  if (!name) {
-    co_return refuse(std::move(name.error()));
-  }
-  Api<ModelLease> lease = co_await acquire_model(exchange, context, std::move(*name));
+  ModelWish wish(call.model, call.schedule);
+  Api<ModelLease> lease = co_await acquire_model(exchange, context, std::move(wish));
   if (!lease) {
     co_return refuse(std::move(lease.error()));
   }

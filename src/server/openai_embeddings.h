@@ -12,11 +12,11 @@
 namespace quern::server {
 
 struct EmbeddingCall {
-  std::string model;
-  std::vector<PromptInput> inputs;
+  std::string model = {};
+  std::vector<PromptInput> inputs = {};
   bool is_base64 = false;
-  std::optional<uint32_t> dimensions;
-  ScheduleFields schedule;
+  std::optional<uint32_t> dimensions = {};
+  ScheduleFields schedule = {};
 };
 
 struct Embeddings {

@@ -97,15 +97,6 @@ void read_openai_fields(Fields& fields, OpenAiFields& out) {
   }
 }
 
-Api<std::string> model_name(const std::string& name, const ModelManager& models) {
-  std::string found = name.empty() ? models.default_name() : name;
-  if (found.empty()) {
-    return refuse(bad_field("model", "model is missing, and there is not just one; expected a name "
-                                     "that GET /v1/models lists"));
-  }
-  return found;
-}
-
 Api<GenerationSpec> make_spec(const OpenAiFields& fields, const ModelLease& lease) {
   Api<SamplingParams> sampling =
       sampling_params(fields.sampling, lease.model(), SamplingCustom::openai);

@@ -32,9 +32,6 @@ struct OpenAiFields {
 // members that are not supported, each 400 by name.
 void read_openai_fields(Fields& fields, OpenAiFields& out);
 
-// The model that a request means: its name, or the only one that there is; else 400.
-Api<std::string> model_name(const std::string& name, const ModelManager& models);
-
 // Without prompt and format.
 Api<GenerationSpec> make_spec(const OpenAiFields& fields, const ModelLease& lease);
 

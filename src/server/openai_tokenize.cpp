@@ -15,11 +15,8 @@ constexpr size_t kOffloadTextBytes = 16 * 1024;  // below, another thread costs 
 
 boost::asio::awaitable<Api<ModelLease>> lease_of(Exchange& exchange, ServerContext& context,
                                                  const std::string& model) {
-  Api<std::string> name = model_name(model, context.models);
-  if (!name) {
-    co_return refuse(std::move(name.error()));
-  }
-  Api<ModelLease> lease = co_await acquire_model(exchange, context, std::move(*name));
+  ModelWish wish(model);
+  Api<ModelLease> lease = co_await acquire_model(exchange, context, std::move(wish));
   co_return lease;
 }
 

@@ -15,9 +15,11 @@ constexpr int64_t kMaxInt = std::numeric_limits<int32_t>::max();
 
 // The id that a member's name spells; JSON has no other way to key by number.
 std::optional<TokenId> token_of(std::string_view text) {
+  constexpr size_t kMaxDigits = 9;
   int32_t id = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), id);
-  if (error != std::errc{} || end != text.data() + text.size() || id < 0) {
+  if (error != std::errc{} || end != text.data() + text.size() || id < 0 ||
+      text.front() == '-' || text.size() > kMaxDigits) {
     return std::nullopt;
   }
   return TokenId{id};

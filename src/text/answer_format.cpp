@@ -21,11 +21,9 @@ ToolStyle detect_tools(std::string_view source) {
   if (source.contains("<｜tool▁calls▁begin｜>")) {
     return ToolStyle::deepseek;
   }
-  // GLM's <tool_call> holds no JSON, but a name and pairs of these.
   if (source.contains("<arg_key>")) {
-    return ToolStyle::none;
+    return ToolStyle::glm;
   }
-  // The quote: code that puts the tag together, or tells the model about it, has a call beside it.
   if (contains_any(source, {"<tool_call>", "<tool_calls>", "<TOOLCALL>", "<|tool_call|>"})) {
     return ToolStyle::hermes;
   }

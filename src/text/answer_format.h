@@ -24,9 +24,12 @@ enum class ToolStyle : uint8_t {
   // Qwen3.5, StepFun; <seed:tool_call> around it (Seed-OSS); <function=name>{..}</function>
   // (Functionary 3.1).
   qwen3_coder,
-  // <｜tool▁calls▁begin｜><｜tool▁call▁begin｜>..<｜tool▁sep｜>..<｜tool▁call▁end｜><｜tool▁calls▁end｜>: DeepSeek R1,
-  // V3, V3.1.
+  // <｜tool▁calls▁begin｜><｜tool▁call▁begin｜>..<｜tool▁sep｜>..<｜tool▁call▁end｜><｜tool▁calls▁end｜>:
+  // DeepSeek R1, V3, V3.1.
   deepseek,
+  // <tool_call>name<arg_key>key</arg_key><arg_value>value</arg_value></tool_call>: GLM 4.5 and 4.6,
+  // Ling 3, Laguna, Spark 2.5.
+  glm,
 };
 
 struct AnswerFormat {
@@ -41,7 +44,7 @@ struct AnswerFormat {
 };
 
 // Guesses the format from the source of the chat template. tool_names is left empty.
-AnswerFormat detect_answer_format(std::string_view template_source, std::string_view rendered_prompt,
-                                  bool has_tools);
+AnswerFormat detect_answer_format(std::string_view template_source,
+                                  std::string_view rendered_prompt, bool has_tools);
 
 }  // namespace quern

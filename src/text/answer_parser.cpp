@@ -49,14 +49,14 @@ class AnswerParser::Impl {
 
   AnswerFormat format_;
   AnswerWriter writer_;
-  std::unique_ptr<CallParser> calls_;              // while in them
-  std::vector<std::string_view> markers_;          // that may come now: the think markers, then
-  size_t n_think_markers_ = 0;                     // those of the calls
-  std::string partial_;                            // the beginning of a marker
-  Skip skip_ = Skip::nothing;                      // of the white space to come
+  std::unique_ptr<CallParser> calls_;      // while in them
+  std::vector<std::string_view> markers_;  // that may come now: the think markers, then
+  size_t n_think_markers_ = 0;             // those of the calls
+  std::string partial_;                    // the beginning of a marker
+  Skip skip_ = Skip::nothing;              // of the white space to come
   bool in_reasoning_ = false;
-  bool is_fresh_ = true;      // nothing but white space so far in this part of the answer
-  bool may_think_ = true;     // think_open has its meaning: only once, and only at the start
+  bool is_fresh_ = true;   // nothing but white space so far in this part of the answer
+  bool may_think_ = true;  // think_open has its meaning: only once, and only at the start
 };
 
 AnswerParser::Impl::Impl(AnswerFormat format) : format_(std::move(format)) {
@@ -210,7 +210,8 @@ void AnswerParser::Impl::finish(std::vector<AnswerDelta>& out) {
   writer_.text(kind(), std::exchange(writer_.space, {}));
 }
 
-AnswerParser::AnswerParser(AnswerFormat format) : impl_(std::make_unique<Impl>(std::move(format))) {}
+AnswerParser::AnswerParser(AnswerFormat format)
+    : impl_(std::make_unique<Impl>(std::move(format))) {}
 AnswerParser::~AnswerParser() = default;
 AnswerParser::AnswerParser(AnswerParser&&) noexcept = default;
 AnswerParser& AnswerParser::operator=(AnswerParser&&) noexcept = default;

@@ -30,15 +30,17 @@ struct AnswerDelta {
 
 // - Reasoning is what stands between the think markers at the answer's start, without the white
 //   space at its two ends; the newlines after it are dropped.
-// - Text is kept back only while it may still become a marker or a call's head. What does not become
+// - Text is kept back only while it may still become a marker or a call's head. What does not
+// become
 //   one is content, nothing of it lost. So is what cannot be a call: no JSON, no name.
 // - White space before and after a call is dropped.
-// - Calls come one after another, each begin, arguments, end; a call that has begun always ends. Its
+// - Calls come one after another, each begin, arguments, end; a call that has begun always ends.
+// Its
 //   arguments are the model's own text of the JSON value, but for three things: a control character
 //   inside a string is escaped (models forget it, and JSON forbids it), an object that was written
 //   into a string is taken out of it, and none, null or an empty string is {}.
-//   The qwen3_coder style's parameters become an object: a value that is JSON as it stands is kept,
-//   any other is a string.
+//   The parameters of the qwen3_coder and glm styles become an object: a value that is JSON as it
+//   stands is kept, any other is a string.
 // - Arguments that turn out malformed after they began are still handed on as they are, up to the
 //   style's end marker, or the answer's end where the style has none: the client sees all that the
 //   model wrote. An answer that ends within a call ends that call where it stands.

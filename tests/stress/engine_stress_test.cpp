@@ -1,5 +1,5 @@
-// Many clients on one engine for a while, doing all that clients do: what each gets must equal its lone run, and
-// nothing may be left behind. QUERN_STRESS_SECONDS says how long (default 5).
+// Many clients on one engine for a while, doing all that clients do: what each gets must equal its
+// lone run, and nothing may be left behind. QUERN_STRESS_SECONDS says how long (default 5).
 #include <gtest/gtest.h>
 #include <sys/types.h>
 
@@ -15,6 +15,7 @@
 
 #include "base/system_info.h"
 #include "engine/engine_thread.h"
+#include "kernels/kernel_table.h"
 #include "support/golden.h"
 #include "support/temp_dir.h"
 #include "support/tiny_model.h"
@@ -96,17 +97,22 @@ struct Reference {
   std::string text;
 };
 
+uint32_t draw(std::mt19937& random, uint32_t below) {
+  return static_cast<uint32_t>(random() % below);
+}
+
 // A third of the cases share a prefix; every sampler that keeps state is in use.
 Request make_case(uint32_t i, uint32_t vocab_size) {
   std::mt19937 random(7 + i);
   Request r;
   const uint32_t n_shared = i % 3 == 0 ? 50 : 0;
-  const uint32_t n_prompt = n_shared + 4 + random() % 90;
+  const uint32_t n_prompt = n_shared + 4 + draw(random, 90);
   for (uint32_t k = 0; k < n_prompt; ++k) {
-    const uint32_t draw = k < n_shared ? k * 7 : static_cast<uint32_t>(random());
-    r.prompt.push_back(TokenId{static_cast<int32_t>(3 + draw % (vocab_size - 3))});
+    const uint32_t n_words = vocab_size - 3;
+    const uint32_t word = k < n_shared ? k * 7 % n_words : draw(random, n_words);
+    r.prompt.push_back(TokenId{static_cast<int32_t>(3 + word)});
   }
-  r.max_tokens = 8 + random() % 60;
+  r.max_tokens = 8 + draw(random, 60);
   r.sampling.seed = 1000 + i;
   r.sampling.temperature = i % 5 == 0 ? 0.0F : 0.9F;
   r.sampling.top_k = i % 4 == 0 ? 20 : 0;
@@ -162,11 +168,11 @@ class EngineStress : public testing::Test {
     std::mt19937 random(index);
     const uint32_t vocab_size = lone_->tokenizer().vocab_size();
     while (monotonic_us() < end_us) {
-      const uint32_t i = static_cast<uint32_t>(random()) % kNCases;
+      const uint32_t i = draw(random, kNCases);
       Request request = make_case(i, vocab_size);
-      request.priority = static_cast<int32_t>(random() % 21) - 10;
-      const uint32_t kind = random() % 10;
-      const int64_t soon_us = monotonic_us() + random() % 30'000;
+      request.priority = static_cast<int32_t>(draw(random, 21)) - 10;
+      const uint32_t kind = draw(random, 10);
+      const int64_t soon_us = monotonic_us() + draw(random, 30'000);
       if (kind == 0) {
         request.deadlines.queue_us = soon_us;
       } else if (kind == 1) {
@@ -174,7 +180,7 @@ class EngineStress : public testing::Test {
       } else if (kind == 2) {
         request.deadlines.first_token_us = soon_us;
       }
-      const uint32_t cancel_after = kind < 5 && kind > 2 ? random() % 20 : kNever32;
+      const uint32_t cancel_after = kind < 5 && kind > 2 ? draw(random, 20) : kNever32;
       finish_one(engine, std::move(request), {.index = i, .cancel_after = cancel_after});
     }
   }
@@ -204,17 +210,20 @@ class EngineStress : public testing::Test {
 
   // Whole answers are the lone run's; those that were cut short are its beginning.
   void check(const Outcome& outcome, const Reference& reference) {
-    const bool whole = outcome.finish == FinishReason::stop || outcome.finish == FinishReason::length;
+    const bool whole =
+        outcome.finish == FinishReason::stop || outcome.finish == FinishReason::length;
     if (whole) {
       EXPECT_EQ(outcome.tokens, reference.tokens);
       EXPECT_EQ(outcome.text, reference.text);
       ++n_whole_;
     } else {
       ASSERT_LE(outcome.tokens.size(), reference.tokens.size());
-      EXPECT_TRUE(std::equal(outcome.tokens.begin(), outcome.tokens.end(), reference.tokens.begin()));
-      EXPECT_TRUE(outcome.finish == FinishReason::cancelled || outcome.finish == FinishReason::timeout ||
-                  outcome.cause == FinishCause::displaced || outcome.cause == FinishCause::queue_full ||
-                  outcome.cause == FinishCause::queue_tokens_full)
+      EXPECT_TRUE(
+          std::equal(outcome.tokens.begin(), outcome.tokens.end(), reference.tokens.begin()));
+      EXPECT_TRUE(
+          outcome.finish == FinishReason::cancelled || outcome.finish == FinishReason::timeout ||
+          outcome.cause == FinishCause::displaced || outcome.cause == FinishCause::queue_full ||
+          outcome.cause == FinishCause::queue_tokens_full)
           << to_string(*outcome.finish) << ' ' << to_string(outcome.cause);
       n_cancelled_ += outcome.finish == FinishReason::cancelled ? 1 : 0;
       n_timed_out_ += outcome.finish == FinishReason::timeout ? 1 : 0;
@@ -240,9 +249,8 @@ TEST_F(EngineStress, EveryAnswerEqualsItsLoneRunAndNothingIsLeft) {
     ASSERT_NE(loaded, nullptr);
     EngineMetrics metrics;
     EngineThreadConfig config;
-    config.engine = {.max_context = kContext,
-                     .kv_bytes = kNBlocks * block_bytes(*loaded),
-                     .max_seqs = kMaxSeqs};
+    config.engine = {
+        .max_context = kContext, .kv_bytes = kNBlocks * block_bytes(*loaded), .max_seqs = kMaxSeqs};
     auto engine = EngineThread::start(*loaded, config, metrics, Log());
     ASSERT_TRUE(engine.has_value()) << engine.error().to_string();
     const int64_t end_us = monotonic_us() + stress_us();

@@ -1,5 +1,5 @@
-// AnswerWriter: collects the deltas of an answer, and keeps the text that may still become part of a
-// call. Not thread-safe. Owns the kept text; borrows the list of deltas between set_out() calls.
+// AnswerWriter: collects the deltas of an answer, and keeps the text that may still become part of
+// a call. Not thread-safe. Owns the kept text; borrows the list of deltas between set_out() calls.
 #pragma once
 
 #include <cstdint>
@@ -22,9 +22,7 @@ class AnswerWriter {
 
   // False when there are too many calls: this one is none.
   bool begin_call(std::string_view name);
-  void arguments(std::string_view text) {
-    add(Kind::tool_call_arguments, n_calls_ - 1, text);
-  }
+  void arguments(std::string_view text) { add(Kind::tool_call_arguments, n_calls_ - 1, text); }
   void end_call();
 
   uint32_t n_calls() const { return n_calls_; }

@@ -1,6 +1,6 @@
-// ArgumentsText: turns the JSON value that a model wrote as a call's arguments into the text that is
-// handed on (see AnswerParser for what is changed).
-// Not thread-safe. Owns nothing outside itself.
+// ArgumentsText: turns the JSON value that a model wrote as a call's arguments into the text that
+// is handed on (see AnswerParser for what is changed). Not thread-safe. Owns nothing outside
+// itself.
 #pragma once
 
 #include <cstdint>

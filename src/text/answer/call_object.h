@@ -54,8 +54,8 @@ class CallObject {
   bool saw_arguments_ = false;
   bool has_arguments_ = false;
   bool has_begun_ = false;
-  std::string key_;        // with its quotes; cut off when it is none that matters
-  std::string raw_name_;   // with its quotes
+  std::string key_;       // with its quotes; cut off when it is none that matters
+  std::string raw_name_;  // with its quotes
   std::optional<std::string> name_;
   std::string arguments_;  // kept back until the name is known
 };

@@ -10,6 +10,7 @@ constexpr std::string_view kLlama3[] = {"<|python_tag|>"};
 constexpr std::string_view kMistral[] = {"[TOOL_CALLS]"};
 constexpr std::string_view kFunction[] = {"<function=", "<tool_call>", "<seed:tool_call>"};
 constexpr std::string_view kDeepseek[] = {"<｜tool▁call▁begin｜>", "<｜tool▁calls▁begin｜>"};
+constexpr std::string_view kGlm[] = {"<tool_call>"};
 
 }  // namespace
 
@@ -25,6 +26,8 @@ Markers call_openers(ToolStyle style) {
       return kFunction;
     case ToolStyle::deepseek:
       return kDeepseek;
+    case ToolStyle::glm:
+      return kGlm;
     case ToolStyle::none:
       break;
   }
@@ -43,6 +46,8 @@ std::unique_ptr<CallParser> make_call_parser(const AnswerFormat& format, int ope
       return make_function_calls(opener == 0);
     case ToolStyle::deepseek:
       return make_deepseek_calls(opener == 0);
+    case ToolStyle::glm:
+      return make_arg_key_calls();
     case ToolStyle::none:
       break;
   }

@@ -40,5 +40,6 @@ std::unique_ptr<CallParser> make_llama3_calls(const std::vector<std::string>& to
 std::unique_ptr<CallParser> make_mistral_calls();
 std::unique_ptr<CallParser> make_function_calls(bool in_function);
 std::unique_ptr<CallParser> make_deepseek_calls(bool in_call);
+std::unique_ptr<CallParser> make_arg_key_calls();
 
 }  // namespace quern::answer

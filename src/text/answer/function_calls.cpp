@@ -1,11 +1,8 @@
-// The qwen3_coder style: <function=name>, then <parameter=key>value</parameter> any number of times,
-// or one JSON object, then </function>, mostly within <tool_call>.
-// Sources: the chat templates of Qwen3-Coder, Qwen3.5 and Seed-OSS; Functionary 3.1's for the JSON.
-#include <utility>
-
+// The qwen3_coder style: <function=name>, then <parameter=key>value</parameter> any number of
+// times, or one JSON object, then </function>, mostly within <tool_call>. Sources: the chat
+// templates of Qwen3-Coder, Qwen3.5 and Seed-OSS; Functionary 3.1's for the JSON.
 #include "text/answer/call_arguments.h"
 #include "text/answer/call_parser.h"
-#include "text/answer/json_text.h"
 #include "text/answer/parameter_value.h"
 
 namespace quern::answer {
@@ -42,12 +39,8 @@ class FunctionCalls : public CallParser {
       return;
     }
     if (at_ == At::value) {
-      std::string text;
-      for (const char c : until_.take_rest()) {
-        value_.push(c, text);
-      }
-      value_.finish(text);
-      writer.arguments(text);
+      object_.push_value(until_.take_rest(), writer);
+      object_.end_value(writer);
     }
     end_early(writer);
   }
@@ -126,12 +119,11 @@ class FunctionCalls : public CallParser {
     if (has_begun_) {
       writer.held = held.substr(held.rfind('<'));
     }
-    is_first_ = true;
     return has_begun_;
   }
 
   void end(AnswerWriter& writer) {
-    writer.arguments(is_first_ ? "{}" : "}");
+    object_.end(writer);
     writer.end_call();
     has_begun_ = false;
     ended_one_ = true;
@@ -152,31 +144,24 @@ class FunctionCalls : public CallParser {
       return Took::nothing;
     }
     if (c != '>') {
-      append_json_escaped(key_, c);
+      key_ += c;
       return Took::byte;
     }
-    writer.arguments(std::exchange(is_first_, false) ? "{\"" : ", \"");
-    writer.arguments(key_);
-    writer.arguments("\": ");
+    object_.begin_value(key_, writer);
     writer.commit();
     at_ = At::value;
-    value_ = ParameterValue();
     return Took::byte;
   }
 
   Took push_value(char c, AnswerWriter& writer) {
     static constexpr std::string_view kMarkers[] = {"</parameter>"};
-    std::string raw;
-    const bool is_over = until_.push(c, kMarkers, raw) >= 0;
     std::string text;
-    for (const char byte : raw) {
-      value_.push(byte, text);
-    }
+    const bool is_over = until_.push(c, kMarkers, text) >= 0;
+    object_.push_value(text, writer);
     if (is_over) {
-      value_.finish(text);
+      object_.end_value(writer);
       at_ = At::body;
     }
-    writer.arguments(text);
     writer.commit();
     return Took::byte;
   }
@@ -193,10 +178,9 @@ class FunctionCalls : public CallParser {
   At at_;
   bool has_begun_ = false;
   bool ended_one_ = false;
-  bool is_first_ = true;    // no parameter was handed on yet
   std::string name_;
-  std::string key_;  // as JSON
-  ParameterValue value_;
+  std::string key_;
+  ParameterObject object_;
   UntilMarker until_;
   ExpectMarker expect_;
   CallArguments json_;

@@ -1,6 +1,6 @@
 // Calls that are JSON objects: the hermes and the llama3 style, and Mistral's first one.
-// Sources: the system prompt of Hermes-2-Pro's and Qwen2.5's chat templates; Llama 3.1's "JSON based
-// tool calling" prompt format; mistral-common's v3 tokenizer.
+// Sources: the system prompt of Hermes-2-Pro's and Qwen2.5's chat templates; Llama 3.1's "JSON
+// based tool calling" prompt format; mistral-common's v3 tokenizer.
 #include "text/answer/json_calls.h"
 
 namespace quern::answer {
@@ -87,11 +87,7 @@ Took JsonCalls::push_next(char c, AnswerWriter& writer) {
       writer.commit();
       return Took::byte;
     }
-    if (in_list_ && c == ',') {
-      at_ = At::start;
-      return Took::byte;
-    }
-    if (!in_list_ && rules_.separators.contains(c)) {
+    if (std::string_view(in_list_ ? "," : rules_.separators).contains(c)) {
       at_ = At::start;
       return c == '{' ? push_start(c, writer) : Took::byte;
     }

@@ -62,24 +62,28 @@ bool JsonScanner::may_end_number() const {
          state_ == State::exponent_digits;
 }
 
+bool JsonScanner::push_digit(char c) {
+  switch (state_) {
+    case State::minus:
+      state_ = c == '0' ? State::zero : State::digits;
+      return true;
+    case State::zero:
+      return false;
+    case State::point:
+      state_ = State::fraction;
+      return true;
+    case State::exponent:
+    case State::exponent_sign:
+      state_ = State::exponent_digits;
+      return true;
+    default:
+      return true;
+  }
+}
+
 bool JsonScanner::push_number(char c) {
   if (is_digit(c)) {
-    switch (state_) {
-      case State::minus:
-        state_ = c == '0' ? State::zero : State::digits;
-        return true;
-      case State::zero:
-        return false;
-      case State::point:
-        state_ = State::fraction;
-        return true;
-      case State::exponent:
-      case State::exponent_sign:
-        state_ = State::exponent_digits;
-        return true;
-      default:
-        return true;
-    }
+    return push_digit(c);
   }
   const bool whole = state_ == State::zero || state_ == State::digits;
   if (c == '.' && whole) {

@@ -64,6 +64,7 @@ class JsonScanner {
   bool may_end_number() const;
   bool push_text(char c);
   bool push_literal(char c);
+  bool push_digit(char c);
   bool push_number(char c);
   bool push_structure(char c);
   bool begin_value(char c);

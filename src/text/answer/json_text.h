@@ -26,9 +26,9 @@ class JsonUnescaper {
   void push_unit(std::string& out);
 
   State state_ = State::plain;
-  uint8_t n_hex_ = 0;    // digits still to come
-  uint32_t unit_ = 0;    // the UTF-16 unit that is being read
-  uint32_t high_ = 0;    // a high surrogate that waits for its low one
+  uint8_t n_hex_ = 0;  // digits still to come
+  uint32_t unit_ = 0;  // the UTF-16 unit that is being read
+  uint32_t high_ = 0;  // a high surrogate that waits for its low one
 };
 
 // The text of a whole JSON string, without its quotes.

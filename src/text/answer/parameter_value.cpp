@@ -54,4 +54,31 @@ void ParameterValue::finish(std::string& out) {
   out += '"';
 }
 
+void ParameterObject::begin_value(std::string_view key, AnswerWriter& writer) {
+  std::string text = std::exchange(is_first_, false) ? "{\"" : ", \"";
+  for (const char c : key) {
+    append_json_escaped(text, c);
+  }
+  writer.arguments(text + "\": ");
+  value_ = ParameterValue();
+}
+
+void ParameterObject::push_value(std::string_view text, AnswerWriter& writer) {
+  std::string json;
+  for (const char c : text) {
+    value_.push(c, json);
+  }
+  writer.arguments(json);
+}
+
+void ParameterObject::end_value(AnswerWriter& writer) {
+  std::string json;
+  value_.finish(json);
+  writer.arguments(json);
+}
+
+void ParameterObject::end(AnswerWriter& writer) {
+  writer.arguments(std::exchange(is_first_, true) ? "{}" : "}");
+}
+
 }  // namespace quern::answer

@@ -4,7 +4,9 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
+#include "text/answer/answer_writer.h"
 #include "text/answer/json_scanner.h"
 
 namespace quern::answer {
@@ -24,6 +26,21 @@ class ParameterValue {
   bool newline_waits_ = false;  // of a string: dropped when it is the last byte
   JsonScanner scanner_;
   std::string raw_;  // kept back
+};
+
+// Writes parameters as the object that a call's arguments are. Not thread-safe. Owns what it keeps
+// back.
+class ParameterObject {
+ public:
+  void begin_value(std::string_view key, AnswerWriter& writer);
+  void push_value(std::string_view text, AnswerWriter& writer);
+  void end_value(AnswerWriter& writer);
+  // The object is whole; the next one may begin.
+  void end(AnswerWriter& writer);
+
+ private:
+  bool is_first_ = true;
+  ParameterValue value_;
 };
 
 }  // namespace quern::answer

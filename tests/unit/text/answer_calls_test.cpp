@@ -1,5 +1,5 @@
-// Tool calls in each style. The answers are written after the formats' published descriptions, which
-// are named at each; the expected lines are what an OpenAI client would be sent for them.
+// Tool calls in each style. The answers are written after the formats' published descriptions,
+// which are named at each; the expected lines are what an OpenAI client would be sent for them.
 #include <gtest/gtest.h>
 
 #include "unit/text/answer_lines.h"
@@ -19,25 +19,30 @@ Lines mistral(std::string_view answer) {
 Lines coder(std::string_view answer) {
   return lines_of({.tools = ToolStyle::qwen3_coder}, answer);
 }
+Lines glm(std::string_view answer) {
+  return lines_of({.tools = ToolStyle::glm}, answer);
+}
 Lines deepseek(std::string_view answer) {
   return lines_of({.tools = ToolStyle::deepseek}, answer);
 }
 
 // Source: the Hermes-2-Pro model card, "Prompt Format for Function Calling", its example answer.
 TEST(AnswerCalls, HermesCallOfTheModelCard) {
-  EXPECT_EQ(hermes("<tool_call>\n{\"arguments\": {\"symbol\": \"TSLA\"}, \"name\": "
-                   "\"get_stock_fundamentals\"}\n</tool_call>"),
-            (Lines{"call 0: get_stock_fundamentals", "arguments 0: {\"symbol\": \"TSLA\"}", "end 0"}));
+  EXPECT_EQ(
+      hermes("<tool_call>\n{\"arguments\": {\"symbol\": \"TSLA\"}, \"name\": "
+             "\"get_stock_fundamentals\"}\n</tool_call>"),
+      (Lines{"call 0: get_stock_fundamentals", "arguments 0: {\"symbol\": \"TSLA\"}", "end 0"}));
 }
 
 // Source: the chat templates of Qwen2.5 and QwQ, which write a newline between content and calls.
 TEST(AnswerCalls, HermesCallsAfterAndBeforeTextLoseTheSpaceAroundThem) {
-  EXPECT_EQ(hermes("Let me look.\n\n<tool_call>\n{\"name\": \"get_weather\", \"arguments\": "
-                   "{\"city\": \"Zürich\", \"days\": 2}}\n</tool_call>\n<tool_call>\n{\"name\": "
-                   "\"add\", \"arguments\": {\"a\": [1, {\"b\": null}]}}\n</tool_call>\n\nDone. \n"),
-            (Lines{"content: Let me look.", "call 0: get_weather",
-                   "arguments 0: {\"city\": \"Zürich\", \"days\": 2}", "end 0", "call 1: add",
-                   "arguments 1: {\"a\": [1, {\"b\": null}]}", "end 1", "content: Done. \n"}));
+  EXPECT_EQ(
+      hermes("Let me look.\n\n<tool_call>\n{\"name\": \"get_weather\", \"arguments\": "
+             "{\"city\": \"Zürich\", \"days\": 2}}\n</tool_call>\n<tool_call>\n{\"name\": "
+             "\"add\", \"arguments\": {\"a\": [1, {\"b\": null}]}}\n</tool_call>\n\nDone. \n"),
+      (Lines{"content: Let me look.", "call 0: get_weather",
+             "arguments 0: {\"city\": \"Zürich\", \"days\": 2}", "end 0", "call 1: add",
+             "arguments 1: {\"a\": [1, {\"b\": null}]}", "end 1", "content: Done. \n"}));
 }
 
 TEST(AnswerCalls, ArgumentsInAStringAreTakenOutOfIt) {
@@ -62,16 +67,18 @@ TEST(AnswerCalls, NoArgumentsAreAnEmptyObject) {
 }
 
 TEST(AnswerCalls, OtherMembersAndRepeatedOnesDoNotMatter) {
-  EXPECT_EQ(hermes("<tool_call>{\"type\": \"function\", \"x\": {\"name\": \"no\"}, \"name\": \"f\", "
-                   "\"n\": -1.5e3, \"arguments\": {\"a\": 1}, \"name\": \"g\", \"arguments\": {}, "
-                   "\"id\": 7}</tool_call>"),
-            (Lines{"call 0: f", "arguments 0: {\"a\": 1}", "end 0"}));
+  EXPECT_EQ(
+      hermes("<tool_call>{\"type\": \"function\", \"x\": {\"name\": \"no\"}, \"name\": \"f\", "
+             "\"n\": -1.5e3, \"arguments\": {\"a\": 1}, \"name\": \"g\", \"arguments\": {}, "
+             "\"id\": 7}</tool_call>"),
+      (Lines{"call 0: f", "arguments 0: {\"a\": 1}", "end 0"}));
 }
 
 // RFC 8259, section 7: control characters in strings must be escaped.
 TEST(AnswerCalls, AControlCharacterInAStringIsEscaped) {
-  EXPECT_EQ(hermes("<tool_call>{\"name\":\"f\",\"arguments\":{\n\"code\":\"a\n\tb\x01\"}}</tool_call>"),
-            (Lines{"call 0: f", "arguments 0: {\n\"code\":\"a\\n\\tb\\u0001\"}", "end 0"}));
+  EXPECT_EQ(
+      hermes("<tool_call>{\"name\":\"f\",\"arguments\":{\n\"code\":\"a\n\tb\x01\"}}</tool_call>"),
+      (Lines{"call 0: f", "arguments 0: {\n\"code\":\"a\\n\\tb\\u0001\"}", "end 0"}));
 }
 
 TEST(AnswerCalls, WhatCannotBeACallIsContent) {
@@ -143,10 +150,11 @@ TEST(AnswerCalls, Llama3OtherAnswersAreContent) {
 
 // Source: mistral-common, tokenizer v3, as Mistral-Nemo's chat template writes it.
 TEST(AnswerCalls, MistralList) {
-  EXPECT_EQ(mistral("[TOOL_CALLS][{\"name\": \"get_weather\", \"arguments\": {\"city\": \"Paris\"}, "
-                    "\"id\": \"VvvODy9mT\"}, {\"name\": \"add\", \"arguments\": {\"a\": 1}}]"),
-            (Lines{"call 0: get_weather", "arguments 0: {\"city\": \"Paris\"}", "end 0",
-                   "call 1: add", "arguments 1: {\"a\": 1}", "end 1"}));
+  EXPECT_EQ(
+      mistral("[TOOL_CALLS][{\"name\": \"get_weather\", \"arguments\": {\"city\": \"Paris\"}, "
+              "\"id\": \"VvvODy9mT\"}, {\"name\": \"add\", \"arguments\": {\"a\": 1}}]"),
+      (Lines{"call 0: get_weather", "arguments 0: {\"city\": \"Paris\"}", "end 0", "call 1: add",
+             "arguments 1: {\"a\": 1}", "end 1"}));
 }
 
 // Source: mistral-common, tokenizers v11 and v13, as the chat templates of Mistral Small 3.2 and
@@ -181,15 +189,16 @@ TEST(AnswerCalls, CoderCallOfTheTemplate) {
 }
 
 TEST(AnswerCalls, CoderValuesThatAreJsonStayJson) {
-  EXPECT_EQ(coder("<tool_call><function=f><parameter=a>12</parameter><parameter=b>\n{\"x\": "
-                  "[true, null]}\n</parameter><parameter=c>12 km</parameter><parameter=d>"
-                  "</parameter><parameter=e> \"q\" </parameter><parameter=g>[1, 2</parameter>"
-                  "<parameter=h>\n  if a < b:\n    \"x\"\\\n\n</parameter></function></tool_call>"),
-            (Lines{"call 0: f",
-                   "arguments 0: {\"a\": 12, \"b\": {\"x\": [true, null]}, \"c\": \"12 km\", \"d\": "
-                   "\"\", \"e\": \"q\", \"g\": \"[1, 2\", \"h\": \"  if a < b:\\n    "
-                   "\\\"x\\\"\\\\\\n\"}",
-                   "end 0"}));
+  EXPECT_EQ(
+      coder("<tool_call><function=f><parameter=a>12</parameter><parameter=b>\n{\"x\": "
+            "[true, null]}\n</parameter><parameter=c>12 km</parameter><parameter=d>"
+            "</parameter><parameter=e> \"q\" </parameter><parameter=g>[1, 2</parameter>"
+            "<parameter=h>\n  if a < b:\n    \"x\"\\\n\n</parameter></function></tool_call>"),
+      (Lines{"call 0: f",
+             "arguments 0: {\"a\": 12, \"b\": {\"x\": [true, null]}, \"c\": \"12 km\", \"d\": "
+             "\"\", \"e\": \"q\", \"g\": \"[1, 2\", \"h\": \"  if a < b:\\n    "
+             "\\\"x\\\"\\\\\\n\"}",
+             "end 0"}));
 }
 
 TEST(AnswerCalls, CoderCallsWithoutParametersOrOuterTags) {
@@ -246,6 +255,32 @@ TEST(AnswerCalls, DeepseekOtherAnswersAreContent) {
   for (const char* answer : {"<｜tool▁calls▁begin｜><｜tool▁calls▁end｜>", "<｜tool▁call▁begin｜>a",
                              "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>f<｜tool▁call▁end｜> x"}) {
     EXPECT_EQ(deepseek(answer), Lines{std::string("content: ") + answer});
+  }
+}
+
+// Source: the chat templates of GLM-4.6, with newlines, and Spark 2.5, without.
+TEST(AnswerCalls, Glm) {
+  EXPECT_EQ(glm("Hm.\n<tool_call>get_weather\n<arg_key>city</arg_key>\n<arg_value>Zürich"
+                "</arg_value>\n<arg_key>days</arg_key>\n<arg_value>2</arg_value>\n</tool_call>\n"
+                "<tool_call>f</tool_call>"),
+            (Lines{"content: Hm.", "call 0: get_weather",
+                   "arguments 0: {\"city\": \"Zürich\", \"days\": 2}", "end 0", "call 1: f",
+                   "arguments 1: {}", "end 1"}));
+  EXPECT_EQ(glm("<tool_call>f<arg_key>\"a\"</arg_key><arg_value>x <b> y</arg_value></tool_call>"),
+            (Lines{"call 0: f", "arguments 0: {\"\\\"a\\\"\": \"x <b> y\"}", "end 0"}));
+}
+
+TEST(AnswerCalls, GlmCallsThatBreakOffAreClosedAsJson) {
+  EXPECT_EQ(glm("<tool_call>f\n<arg_key>a</arg_key>\n<arg_value>x</arg_"),
+            (Lines{"call 0: f", "arguments 0: {\"a\": \"x</arg_\"}", "end 0"}));
+  EXPECT_EQ(glm("<tool_call>f<arg_key>a</arg_key><arg_value>1</arg_value><arg_key>b"),
+            (Lines{"call 0: f", "arguments 0: {\"a\": 1}", "end 0", "content: <arg_key>b"}));
+}
+
+TEST(AnswerCalls, GlmOtherAnswersAreContent) {
+  for (const char* answer : {"<tool_call>", "<tool_call></tool_call>", "<tool_call>is a tag",
+                             "<tool_call>f", "<tool_call>f<arg_key>a</arg_key> b"}) {
+    EXPECT_EQ(glm(answer), Lines{std::string("content: ") + answer});
   }
 }
 

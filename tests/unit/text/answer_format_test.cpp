@@ -20,12 +20,12 @@ TEST(AnswerFormat, StyleOfTheTemplate) {
             ToolStyle::llama3);  // Llama 3.3
   EXPECT_EQ(style_of("{{- 'Respond in the format {\"name\": function name, \"parameters\": "
                      "dictionary of argument name and its value}.' }}"),
-            ToolStyle::llama3);  // Llama 3.2
+            ToolStyle::llama3);                                         // Llama 3.2
   EXPECT_EQ(style_of("{{- \"[TOOL_CALLS][\" }}"), ToolStyle::mistral);  // Mistral Nemo
   EXPECT_EQ(style_of("{{'<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>'}}"),
             ToolStyle::deepseek);  // DeepSeek V3.1
   EXPECT_EQ(style_of("<tool_call>{function-name}\n<arg_key>{arg-key-1}</arg_key>"),
-            ToolStyle::none);  // GLM 4.6
+            ToolStyle::glm);                                     // GLM 4.6
   EXPECT_EQ(style_of("<start_of_turn>model"), ToolStyle::none);  // Gemma 2
 }
 

@@ -31,7 +31,8 @@ inline std::string line_of(const AnswerDelta& delta) {
   return "?";
 }
 
-inline Lines lines_of_pieces(const AnswerFormat& format, const std::vector<std::string_view>& pieces) {
+inline Lines lines_of_pieces(const AnswerFormat& format,
+                             const std::vector<std::string_view>& pieces) {
   AnswerParser parser(format);
   std::vector<AnswerDelta> deltas;
   for (const std::string_view piece : pieces) {
@@ -45,8 +46,8 @@ inline Lines lines_of_pieces(const AnswerFormat& format, const std::vector<std::
   return lines;
 }
 
-// The lines of the answer in one piece. Whether byte by byte or cut in two at any place, they are the
-// same.
+// The lines of the answer in one piece. Whether byte by byte or cut in two at any place, they are
+// the same.
 inline Lines lines_of(const AnswerFormat& format, std::string_view answer) {
   Lines whole = lines_of_pieces(format, {answer});
   std::vector<std::string_view> bytes;

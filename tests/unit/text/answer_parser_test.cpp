@@ -19,13 +19,15 @@ AnswerFormat thinking(bool starts_in_reasoning = false) {
 // Source: Qwen3's chat template: "<think>\n" + reasoning + "\n</think>\n\n" + content.
 TEST(AnswerParser, ReasoningIsSplitFromContentWithoutTheNewlinesAroundIt) {
   const Lines expected = {"reasoning: First.\n\nThen 1 < 2.", "content: The answer"};
-  EXPECT_EQ(lines_of(thinking(), "<think>\nFirst.\n\nThen 1 < 2.\n</think>\n\nThe answer"), expected);
+  EXPECT_EQ(lines_of(thinking(), "<think>\nFirst.\n\nThen 1 < 2.\n</think>\n\nThe answer"),
+            expected);
   EXPECT_EQ(lines_of(thinking(true), "First.\n\nThen 1 < 2.\n</think>\n\nThe answer"), expected);
   EXPECT_EQ(lines_of(thinking(true), "<think>\nFirst.\n\nThen 1 < 2.</think>The answer"), expected);
 }
 
 TEST(AnswerParser, TheIndentationOfTheFirstLineAfterReasoningIsKept) {
-  EXPECT_EQ(lines_of(thinking(true), "a</think>\n\n  code"), (Lines{"reasoning: a", "content:   code"}));
+  EXPECT_EQ(lines_of(thinking(true), "a</think>\n\n  code"),
+            (Lines{"reasoning: a", "content:   code"}));
 }
 
 TEST(AnswerParser, EmptyReasoningGivesNothing) {
@@ -45,8 +47,9 @@ TEST(AnswerParser, ThinkMarkersAfterTheStartAreContent) {
 }
 
 TEST(AnswerParser, CallsCountAfterReasoningButNotWithinIt) {
-  EXPECT_EQ(lines_of(thinking(true), "I use <tool_call>{\"name\":\"f\"}</tool_call>.\n</think>\n\n"
-                                     "<tool_call>\n{\"name\": \"g\"}\n</tool_call>"),
+  EXPECT_EQ(lines_of(thinking(true),
+                     "I use <tool_call>{\"name\":\"f\"}</tool_call>.\n</think>\n\n"
+                     "<tool_call>\n{\"name\": \"g\"}\n</tool_call>"),
             (Lines{"reasoning: I use <tool_call>{\"name\":\"f\"}</tool_call>.", "call 0: g",
                    "arguments 0: {}", "end 0"}));
 }
