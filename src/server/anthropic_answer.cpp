@@ -95,9 +95,8 @@ std::string MessageStream::open(Block block, Json content) {
   }
   std::string text = close();
   block_ = block;
-  const Json start = {{"type", "content_block_start"},
-                      {"index", n_blocks_},
-                      {"content_block", std::move(content)}};
+  const Json start = {
+      {"type", "content_block_start"}, {"index", n_blocks_}, {"content_block", std::move(content)}};
   return text + named_event(start);
 }
 
@@ -150,9 +149,8 @@ std::string MessageStream::add_delta(const AnswerDelta& delta) {
 
 std::string MessageStream::finish(FinishReason reason, const RequestUsage& usage) {
   const std::optional<std::string>& stop = stops_.matched();
-  const Json delta = {
-      {"stop_reason", stop_reason(reason, has_tool_calls_, stop.has_value())},
-      {"stop_sequence", stop ? Json(*stop) : Json()}};
+  const Json delta = {{"stop_reason", stop_reason(reason, has_tool_calls_, stop.has_value())},
+                      {"stop_sequence", stop ? Json(*stop) : Json()}};
   return close() +
          named_event(
              {{"type", "message_delta"}, {"delta", delta}, {"usage", anthropic_usage(usage)}});

@@ -83,11 +83,12 @@ class BlockReader {
 
   void refuse_type(Fields& block, const std::string& type) const {
     if (!block.error()) {
-      block.fault("type",
-                  fmt::format("content blocks of type '{}' are not supported in a message of role "
-                              "{}; expected type {}",
-                              type, parts_.role,
-                              is_assistant() ? "text, thinking or tool_use" : "text or tool_result"));
+      block.fault(
+          "type",
+          fmt::format("content blocks of type '{}' are not supported in a message of role "
+                      "{}; expected type {}",
+                      type, parts_.role,
+                      is_assistant() ? "text, thinking or tool_use" : "text or tool_result"));
     }
   }
 

@@ -17,8 +17,8 @@ std::optional<ApiError> thinking_error(const std::string& field, const AnswerFor
     return std::nullopt;
   }
   ApiError error = bad_field(
-      field, fmt::format("{} is not supported: the model '{}' does not support thinking", field,
-                         model));
+      field,
+      fmt::format("{} is not supported: the model '{}' does not support thinking", field, model));
   error.code = "unsupported";
   return error;
 }

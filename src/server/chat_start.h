@@ -1,5 +1,5 @@
-// From a conversation to a generation that runs, for the dialects below /v1 whose answers go by chat
-// templates; and how a request for reasoning reaches a template.
+// From a conversation to a generation that runs, for the dialects below /v1 whose answers go by
+// chat templates; and how a request for reasoning reaches a template.
 #pragma once
 
 #include <memory>

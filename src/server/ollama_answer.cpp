@@ -12,8 +12,9 @@ constexpr int64_t kNanosPerMicro = 1000;
 
 // Nanoseconds between two points in time that may not have come.
 int64_t span_ns(int64_t from_us, int64_t to_us) {
-  return from_us == kNever || to_us == kNever ? 0
-                                              : std::max<int64_t>(to_us - from_us, 0) * kNanosPerMicro;
+  return from_us == kNever || to_us == kNever
+             ? 0
+             : std::max<int64_t>(to_us - from_us, 0) * kNanosPerMicro;
 }
 
 Json head(const OllamaAnswerOptions& options) {

@@ -15,8 +15,8 @@ struct OllamaCall {
   bool only_loads = false;  // nothing to answer: the model is loaded, or goes with keep_alive 0
   ChatInput input;          // the conversation; of generate, made of system and prompt
   // Of generate.
-  bool is_raw = false;          // `text` is the prompt as it stands
-  std::string text;             // also the prompt where the model has no chat template
+  bool is_raw = false;           // `text` is the prompt as it stands
+  std::string text;              // also the prompt where the model has no chat template
   std::vector<TokenId> context;  // what an earlier answer returned; comes before the prompt
 };
 

@@ -36,8 +36,8 @@ void read_mirostat(Fields& options, SamplingFields& out) {
   std::optional<int32_t> version;
   options.integer("mirostat", version, {0, 2});
   if (version == 1) {
-    options.fault("mirostat", options.full_name("mirostat") +
-                                  " is 1, which is not supported; expected 0 or 2");
+    options.fault("mirostat",
+                  options.full_name("mirostat") + " is 1, which is not supported; expected 0 or 2");
   }
   if (version) {
     out.mirostat = *version == 2 ? Mirostat::v2 : Mirostat::off;

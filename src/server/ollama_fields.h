@@ -18,8 +18,8 @@ struct OllamaFields {
   std::string model;  // empty: the one that there is
   bool stream = true;
   bool logprobs = false;
-  uint32_t max_tokens = 0;             // 0: as the context allows
-  std::optional<uint32_t> n_context;   // options.num_ctx
+  uint32_t max_tokens = 0;               // 0: as the context allows
+  std::optional<uint32_t> n_context;     // options.num_ctx
   std::optional<int64_t> keep_alive_ms;  // kKeepForever for negative ones
   bool needs_thinking = false;
   std::vector<std::string> stop;

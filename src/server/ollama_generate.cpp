@@ -70,8 +70,7 @@ boost::asio::awaitable<Api<ChatTokens>> raw_tokens(ServerContext& context, const
 
 boost::asio::awaitable<Api<ChatTokens>> prompt_of(ServerContext& context, const ModelLease& lease,
                                                   OllamaCall& call) {
-  const bool is_text =
-      !call.is_chat && (call.is_raw || lease.model().chat_template() == nullptr);
+  const bool is_text = !call.is_chat && (call.is_raw || lease.model().chat_template() == nullptr);
   if (is_text) {
     Api<ChatTokens> tokens = co_await raw_tokens(context, lease, std::move(call.text));
     co_return tokens;

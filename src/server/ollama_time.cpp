@@ -99,6 +99,9 @@ int64_t keep_alive_ms_of(double seconds) {
 }
 
 std::optional<int64_t> parse_keep_alive_ms(std::string_view text) {
+  if (text.size() > kMaxKeepAliveBytes) {
+    return std::nullopt;
+  }
   const bool is_negative = text.starts_with('-');
   if (is_negative || text.starts_with('+')) {
     text.remove_prefix(1);

@@ -1,6 +1,6 @@
-// POST /v1/responses, GET and DELETE /v1/responses/{id}: reading the requests, building the answers.
-// The functions are pure; a ResponseBuilder belongs to one answer and is used on its strand.
-// Source of the shapes: OpenAI's API reference, "Responses" and "Streaming events".
+// POST /v1/responses, GET and DELETE /v1/responses/{id}: reading the requests, building the
+// answers. The functions are pure; a ResponseBuilder belongs to one answer and is used on its
+// strand. Source of the shapes: OpenAI's API reference, "Responses" and "Streaming events".
 #pragma once
 
 #include <optional>

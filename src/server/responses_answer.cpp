@@ -19,12 +19,12 @@ std::string fresh_id(std::string_view prefix) {
 }
 
 Json usage_object(const RequestUsage& usage, uint64_t n_reasoning) {
-  return {{"input_tokens", usage.prompt_tokens},
-          {"input_tokens_details",
-           {{"cached_tokens", usage.cached_tokens}, {"cache_write_tokens", 0}}},
-          {"output_tokens", usage.completion_tokens},
-          {"output_tokens_details", {{"reasoning_tokens", n_reasoning}}},
-          {"total_tokens", usage.prompt_tokens + usage.completion_tokens}};
+  return {
+      {"input_tokens", usage.prompt_tokens},
+      {"input_tokens_details", {{"cached_tokens", usage.cached_tokens}, {"cache_write_tokens", 0}}},
+      {"output_tokens", usage.completion_tokens},
+      {"output_tokens_details", {{"reasoning_tokens", n_reasoning}}},
+      {"total_tokens", usage.prompt_tokens + usage.completion_tokens}};
 }
 
 }  // namespace
@@ -108,8 +108,12 @@ std::string ResponseBuilder::open_text(Open kind) {
 std::string ResponseBuilder::open_call(const std::string& name) {
   std::string events = close();
   open_ = Open::call;
-  item_ = {{"id", fresh_id("fc_")},       {"type", "function_call"}, {"status", "in_progress"},
-           {"call_id", make_tool_call_id()}, {"name", name},            {"arguments", ""}};
+  item_ = {{"id", fresh_id("fc_")},
+           {"type", "function_call"},
+           {"status", "in_progress"},
+           {"call_id", make_tool_call_id()},
+           {"name", name},
+           {"arguments", ""}};
   return events + event("response.output_item.added",
                         {{"output_index", response_["output"].size()}, {"item", item_}});
 }
@@ -121,9 +125,9 @@ std::string ResponseBuilder::close_text() {
   if (open_ == Open::message) {
     done["logprobs"] = Json::array();
   }
-  return item_event(open_ == Open::message ? "response.output_text.done"
-                                           : "response.reasoning_text.done",
-                    std::move(done)) +
+  return item_event(
+             open_ == Open::message ? "response.output_text.done" : "response.reasoning_text.done",
+             std::move(done)) +
          item_event("response.content_part.done", {{"content_index", 0}, {"part", part}});
 }
 

@@ -140,8 +140,8 @@ class ItemReader {
     std::string type;
     part.require("type");
     part.text("type", type, kMaxNameChars);
-    const bool is_text = type == "input_text" || type == "output_text" || type == "text" ||
-                         type == "reasoning_text";
+    const bool is_text =
+        type == "input_text" || type == "output_text" || type == "text" || type == "reasoning_text";
     const bool is_refusal = type == "refusal";
     if (!part.error() && !is_text && !is_refusal) {
       part.fault("type", fmt::format("content parts of type '{}' are not supported; expected "
