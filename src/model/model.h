@@ -34,8 +34,10 @@ struct ModelActivations {
   std::unique_ptr<Activations> k;          // [max_rows, n_kv_heads * head_dim]
   std::unique_ptr<Activations> v;          // [max_rows, n_kv_heads * head_dim]
   std::unique_ptr<Activations> attended;   // [max_rows, n_heads * head_dim]
-  std::unique_ptr<Activations> gate;       // [max_rows, d_ff]
-  std::unique_ptr<Activations> up;         // [max_rows, d_ff]
+  std::unique_ptr<Activations> gate;       // [max_rows, d_ff]; null where d_ff is 0
+  std::unique_ptr<Activations> up;         // the same
+  std::unique_ptr<Activations> router;     // [max_rows, n_experts]; null without experts
+  std::unique_ptr<Activations> shared_router;  // [max_rows, 1]; null without experts
   std::unique_ptr<Activations> head_rows;  // [kMaxLogitRows, d_model]
   std::unique_ptr<Activations> logits;     // [kMaxLogitRows, vocab_size]
 };
