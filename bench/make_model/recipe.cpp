@@ -11,18 +11,25 @@ namespace {
 struct Format {
   const char* name;
   DType base;
-  uint32_t file_type;    // llama.cpp's include/llama.h, enum llama_ftype
+  uint32_t file_type;   // llama.cpp's include/llama.h, enum llama_ftype
   bool is_mix = false;  // some attn_v and ffn_down take Q6_K
 };
 
 constexpr std::array kFormats = {
-    Format{"F32", DType::f32, 0},       Format{"F16", DType::f16, 1},
-    Format{"BF16", DType::bf16, 32},    Format{"Q4_0", DType::q4_0, 2},
-    Format{"Q4_1", DType::q4_1, 3},     Format{"Q5_0", DType::q5_0, 8},
-    Format{"Q5_1", DType::q5_1, 9},     Format{"Q8_0", DType::q8_0, 7},
-    Format{"Q4_K", DType::q4_k, 14},    Format{"Q5_K", DType::q5_k, 16},
-    Format{"Q6_K", DType::q6_k, 18},    Format{"IQ4_NL", DType::iq4_nl, 25},
-    Format{"IQ4_XS", DType::iq4_xs, 30}, Format{"Q4_K_M", DType::q4_k, 15, true},
+    Format{"F32", DType::f32, 0},
+    Format{"F16", DType::f16, 1},
+    Format{"BF16", DType::bf16, 32},
+    Format{"Q4_0", DType::q4_0, 2},
+    Format{"Q4_1", DType::q4_1, 3},
+    Format{"Q5_0", DType::q5_0, 8},
+    Format{"Q5_1", DType::q5_1, 9},
+    Format{"Q8_0", DType::q8_0, 7},
+    Format{"Q4_K", DType::q4_k, 14},
+    Format{"Q5_K", DType::q5_k, 16},
+    Format{"Q6_K", DType::q6_k, 18},
+    Format{"IQ4_NL", DType::iq4_nl, 25},
+    Format{"IQ4_XS", DType::iq4_xs, 30},
+    Format{"Q4_K_M", DType::q4_k, 15, true},
     Format{"Q5_K_M", DType::q5_k, 17, true},
 };
 
@@ -32,7 +39,8 @@ const Format* find_format(const std::string& name) {
 }
 
 Status wrong(const std::string& what, const std::string& expected) {
-  return fail({.kind = ErrorKind::usage, .where = "make_model", .what = what, .expected = expected});
+  return fail(
+      {.kind = ErrorKind::usage, .where = "make_model", .what = what, .expected = expected});
 }
 
 // The layers whose attn_v and ffn_down a mixture gives more bits: the first and last eighth, and
@@ -146,17 +154,17 @@ Status check(const Recipe& r) {
                  "--experts-used from 1 to --experts");
   }
   if (r.n_heads % r.n_kv_heads != 0 || r.head_dim % 2 != 0) {
-    return wrong(fmt::format("{} heads of {} dimensions, {} KV heads", r.n_heads, r.head_dim,
-                             r.n_kv_heads),
-                 "a multiple of --kv-heads, and an even --head-dim");
+    return wrong(
+        fmt::format("{} heads of {} dimensions, {} KV heads", r.n_heads, r.head_dim, r.n_kv_heads),
+        "a multiple of --kv-heads, and an even --head-dim");
   }
   // Quantised rows are whole blocks of every type of the mixture; 32 is what kernels step by.
   const uint32_t step = std::max(32U, traits(format->base).block_elements);
   for (const uint32_t width : {r.d_model, r.d_ff, r.q_width()}) {
     if (width % step != 0) {
-      return wrong(fmt::format("rows of {} numbers in {}", width, r.format),
-                   fmt::format("multiples of {} for --d-model, --d-ff and --heads x --head-dim",
-                               step));
+      return wrong(
+          fmt::format("rows of {} numbers in {}", width, r.format),
+          fmt::format("multiples of {} for --d-model, --d-ff and --heads x --head-dim", step));
     }
   }
   return {};

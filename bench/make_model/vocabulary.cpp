@@ -72,12 +72,12 @@ Status add_vocabulary(GgufWriter& writer, uint32_t vocab_size) {
   types[vocab_size - 2] = types[vocab_size - 1] = kControl;
   QUERN_TRY(writer.add("tokenizer.ggml.model", MetaValue::string("gpt2")));
   QUERN_TRY(writer.add("tokenizer.ggml.pre", MetaValue::string("gpt-2")));
-  QUERN_TRY(writer.add("tokenizer.ggml.tokens",
-                       MetaValue::strings({v.tokens.begin(), v.tokens.end()})));
+  QUERN_TRY(
+      writer.add("tokenizer.ggml.tokens", MetaValue::strings({v.tokens.begin(), v.tokens.end()})));
   QUERN_TRY(writer.add("tokenizer.ggml.token_type",
                        MetaValue::numbers(MetaType::i32, std::as_bytes(std::span(types)))));
-  QUERN_TRY(writer.add("tokenizer.ggml.merges",
-                       MetaValue::strings({v.merges.begin(), v.merges.end()})));
+  QUERN_TRY(
+      writer.add("tokenizer.ggml.merges", MetaValue::strings({v.merges.begin(), v.merges.end()})));
   QUERN_TRY(writer.add("tokenizer.ggml.bos_token_id", MetaValue::u32(vocab_size - 2)));
   return writer.add("tokenizer.ggml.eos_token_id", MetaValue::u32(vocab_size - 1));
 }

@@ -180,8 +180,7 @@ WeightCount count_weights(const LoadedModel& loaded) {
     if (tensor.shape.n_dims() < 2 || (is_embedding && !tied)) {
       continue;
     }
-    const uint64_t n =
-        active_part(loaded.card(), tensor, tensor.shape.n_elements().value_or(0));
+    const uint64_t n = active_part(loaded.card(), tensor, tensor.shape.n_elements().value_or(0));
     const bool is_head = is_embedding || tensor.name == "output.weight";
     (is_head ? count.n_head_weights : count.n_layer_weights) += n;
     count.n_bytes += tensor.n_bytes;

@@ -169,9 +169,8 @@ void run_experts(const BlockContext& context, const ExpertWeights& w) {
       {.weight = w.shared_gate.get(), .out = a.gate.get()},
       {.weight = w.shared_up.get(), .out = a.up.get()},
   }};
-  backend.linear({.x = a.h.get(),
-                  .targets = std::span(targets).first(has_shared ? 4 : 1),
-                  .n_rows = n_rows});
+  backend.linear(
+      {.x = a.h.get(), .targets = std::span(targets).first(has_shared ? 4 : 1), .n_rows = n_rows});
   backend.experts({.x = a.h.get(),
                    .router = a.router.get(),
                    .gate = w.gate.get(),

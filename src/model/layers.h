@@ -29,14 +29,14 @@ struct FfnWeights {
 
 // A mixture of experts, and the dense block that some architectures run beside it on every token.
 struct ExpertWeights {
-  std::unique_ptr<Vector> norm;            // [d_model]
-  std::unique_ptr<Matrix> router;          // [n_experts, d_model]
-  std::unique_ptr<Experts> gate, up;       // of [experts.d_ff, d_model]
-  std::unique_ptr<Experts> down;           // of [d_model, experts.d_ff]
-  std::unique_ptr<Matrix> shared_router;   // [1, d_model]; null where no block is shared
-  std::unique_ptr<Matrix> shared_gate;     // [d_ff, d_model]
-  std::unique_ptr<Matrix> shared_up;       // [d_ff, d_model]
-  std::unique_ptr<Matrix> shared_down;     // [d_model, d_ff]
+  std::unique_ptr<Vector> norm;           // [d_model]
+  std::unique_ptr<Matrix> router;         // [n_experts, d_model]
+  std::unique_ptr<Experts> gate, up;      // of [experts.d_ff, d_model]
+  std::unique_ptr<Experts> down;          // of [d_model, experts.d_ff]
+  std::unique_ptr<Matrix> shared_router;  // [1, d_model]; null where no block is shared
+  std::unique_ptr<Matrix> shared_gate;    // [d_ff, d_model]
+  std::unique_ptr<Matrix> shared_up;      // [d_ff, d_model]
+  std::unique_ptr<Matrix> shared_down;    // [d_model, d_ff]
 };
 
 // Which layer's attention to load, and what is particular to it.
@@ -51,8 +51,7 @@ Result<AttentionWeights> load_attention(WeightLoader& loader, const ModelConfig&
 Result<FfnWeights> load_ffn(WeightLoader& loader, const ModelConfig& config, uint32_t layer);
 // An error where the file names no experts.
 Status need_experts(const ModelConfig& config);
-Result<ExpertWeights> load_experts(WeightLoader& loader, const ModelConfig& config,
-                                   uint32_t layer);
+Result<ExpertWeights> load_experts(WeightLoader& loader, const ModelConfig& config, uint32_t layer);
 // The rotation by the config, with the file's rope_freqs where it has them.
 Result<std::unique_ptr<Rope>> load_rope(WeightLoader& loader, ModelConfig& config,
                                         bool interleaved);

@@ -100,12 +100,11 @@ Result<std::vector<const TensorInfo*>> WeightLoader::find_experts(const std::str
     const std::string name = fmt::format("{}.{}.weight", stem, e);
     QUERN_ASSIGN(const TensorInfo* tensor, find(name, Shape{shape[1], shape[2]}));
     if (e > 0 && tensor->dtype != tensors[0]->dtype) {
-      return fail({.kind = ErrorKind::unsupported,
-                   .where = "model",
-                   .what = fmt::format("tensor '{}' is stored as {}", name,
-                                       quern::name(tensor->dtype)),
-                   .expected = fmt::format("{} as its fellow experts",
-                                           quern::name(tensors[0]->dtype))});
+      return fail(
+          {.kind = ErrorKind::unsupported,
+           .where = "model",
+           .what = fmt::format("tensor '{}' is stored as {}", name, quern::name(tensor->dtype)),
+           .expected = fmt::format("{} as its fellow experts", quern::name(tensors[0]->dtype))});
     }
     tensors.push_back(tensor);
   }
@@ -141,8 +140,7 @@ Result<std::vector<float>> WeightLoader::host_vector(const std::string& name, ui
                       "F32, F16 or BF16"));
   }
   std::vector<float> values(n);
-  dequantise_row(tensor->dtype, bytes_of(*tensor).data(), values.data(),
-                 n);
+  dequantise_row(tensor->dtype, bytes_of(*tensor).data(), values.data(), n);
   finished_with(*tensor);
   return values;
 }

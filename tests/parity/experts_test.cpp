@@ -91,7 +91,8 @@ TEST(ExpertRouting, WavesCoverEveryRowOnceInOrderOfExperts) {
   EXPECT_EQ(next_segment, routing.segments().size());
   for (const ExpertSegment& segment : routing.segments()) {
     for (uint32_t i = 1; i < segment.n_rows; ++i) {
-      EXPECT_LT(routing.token_of(segment.first_row + i - 1), routing.token_of(segment.first_row + i));
+      EXPECT_LT(routing.token_of(segment.first_row + i - 1),
+                routing.token_of(segment.first_row + i));
     }
   }
   for (uint32_t t = 0; t < kTokens; ++t) {
@@ -191,10 +192,8 @@ TEST(ExpertsOp, AddsTheWeightedSumOfTheChosenExperts) {
     const auto backend = make_cpu_backend({.n_threads = 3, .isa = std::string(table->isa)});
     ASSERT_TRUE(backend.has_value());
     const auto load = [&](const Stack& s, uint32_t n_rows, uint32_t n_columns) {
-      return (*backend)->load_experts({.dtype = DType::f32,
-                                       .n_rows = n_rows,
-                                       .n_columns = n_columns,
-                                       .experts = s.experts});
+      return (*backend)->load_experts(
+          {.dtype = DType::f32, .n_rows = n_rows, .n_columns = n_columns, .experts = s.experts});
     };
     const auto gates = load(gate, kHidden, kWidth);
     const auto ups = load(up, kHidden, kWidth);

@@ -8,7 +8,7 @@
 namespace quern::test {
 
 struct TinyModel {
-  DType dtype = DType::f16;  // of every matrix
+  DType dtype = DType::f16;            // of every matrix
   const char* architecture = "llama";  // or one with the same tensors and its own: qwen3moe
   uint32_t n_layers = 2;
   uint32_t n_heads = 8;

@@ -149,8 +149,7 @@ Result<std::unique_ptr<Experts>> CpuBackend::load_experts(const ExpertsSource& s
   const uint64_t row_size = *row_bytes(source.dtype, source.n_columns);
   QUERN_TRY(reserve_matmul(source.n_columns, row_size));
   const uint64_t rows = padded_rows(source.n_rows);
-  QUERN_ASSIGN(auto block,
-               memory_->allocate(rows * row_size * source.experts.size(), Pages::big));
+  QUERN_ASSIGN(auto block, memory_->allocate(rows * row_size * source.experts.size(), Pages::big));
   stats_.weight_bytes += block->n_bytes();
   auto experts = std::make_unique<CpuExperts>(source, std::move(block));
   const auto n_panels = static_cast<uint32_t>(rows / kernels_.panel_rows);  // of each

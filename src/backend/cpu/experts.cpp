@@ -64,9 +64,8 @@ MatmulArgs matmul_args(const ExpertProduct& p) {
 }  // namespace
 
 Status CpuBackend::reserve_experts(const ExpertsLimits& limits) {
-  routing_.reserve({.max_tokens = limits.max_rows,
-                    .n_experts = limits.n_experts,
-                    .n_used = limits.n_used});
+  routing_.reserve(
+      {.max_tokens = limits.max_rows, .n_experts = limits.n_experts, .n_used = limits.n_used});
   const uint64_t hidden_bytes = uint64_t{limits.max_rows} * limits.d_ff * sizeof(float);
   QUERN_TRY(grow(expert_buffers_.gate, hidden_bytes));
   QUERN_TRY(grow(expert_buffers_.up, hidden_bytes));
@@ -121,9 +120,7 @@ template <typename Work>
 void CpuBackend::for_expert_tiles(const ExpertStep& step, uint32_t member, const Work& work) const {
   const uint64_t n_tiles = ceil_div(step.weights.n_rows(), kernels_.tile_rows);
   // Of one tile: a pass for every group of tokens, and one to fetch it.
-  const auto tile_cost = [](const ExpertSegment& s) {
-    return 1 + ceil_div(s.n_rows, kTileTokens);
-  };
+  const auto tile_cost = [](const ExpertSegment& s) { return 1 + ceil_div(s.n_rows, kTileTokens); };
   const auto segments = routing_.segments().subspan(
       step.wave.first_segment, step.wave.last_segment - step.wave.first_segment);
   uint64_t total = 0;
@@ -159,11 +156,8 @@ Prepared CpuBackend::expert_input(const ExpertStep& step, uint32_t member) {
     return prepared_.view();
   }
   const Prepared own = workspaces_[member].prepared.view();
-  const PrepareArgs args{.x = x.row(0),
-                         .n_tokens = 1,
-                         .last_token = 1,
-                         .n_columns = x.n_columns(),
-                         .out = own};
+  const PrepareArgs args{
+      .x = x.row(0), .n_tokens = 1, .last_token = 1, .n_columns = x.n_columns(), .out = own};
   if (step.has_codes) {
     kernels_.prepare_codes(args);
   }
@@ -270,8 +264,7 @@ void CpuBackend::run_wave(const ExpertStep& step, uint32_t member) {
                           .has_floats = !takes_codes(down)};
   const size_t width = down.n_columns();
   prepare_experts(
-      second,
-      [&](uint32_t row) { return expert_buffers_.gate.as<float>() + size_t{row} * width; },
+      second, [&](uint32_t row) { return expert_buffers_.gate.as<float>() + size_t{row} * width; },
       slice_of(step.wave.n_rows, member, pool_.n_threads()));
   pool_.barrier();
   expert_down(second, prepared_.view(), member);

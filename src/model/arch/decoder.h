@@ -1,5 +1,6 @@
 // Decoder: a stack of attention and feed-forward blocks (dense, or a mixture of experts where the
-// config has them), each normed before and added to the residual stream after. The architectures beside this file say what is particular to them.
+// config has them), each normed before and added to the residual stream after. The architectures
+// beside this file say what is particular to them.
 #pragma once
 
 #include <vector>

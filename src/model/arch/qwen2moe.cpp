@@ -1,5 +1,6 @@
-// Qwen1.5 and Qwen2 with experts (Yang et al. 2024): Qwen2's attention, and in every layer a mixture
-// of experts, whose weights are the plain softmax, beside a block that works on every token.
+// Qwen1.5 and Qwen2 with experts (Yang et al. 2024): Qwen2's attention, and in every layer a
+// mixture of experts, whose weights are the plain softmax, beside a block that works on every
+// token.
 #include "model/arch/decoder.h"
 #include "model/registry.h"
 

@@ -75,8 +75,8 @@ TEST(ModelConfig, ExpertsTakeTheDenseWidthWhereTheFileNamesNone) {
   EXPECT_EQ(mixtral->experts.n_used, 2U);
   EXPECT_EQ(mixtral->experts.d_ff, 128U);
   EXPECT_EQ(mixtral->d_ff, 0U);
-  const auto named = config_of(
-      experts(1).scalar<uint32_t>("llama.expert_feed_forward_length", wire::kU32, 32));
+  const auto named =
+      config_of(experts(1).scalar<uint32_t>("llama.expert_feed_forward_length", wire::kU32, 32));
   ASSERT_TRUE(named.has_value()) << named.error().to_string();
   EXPECT_EQ(named->experts.d_ff, 32U);
 }
