@@ -116,16 +116,22 @@ TEST(Connection, KeepsHttp10OnRequest) {
 TEST(Connection, AnswersWhatIsMalformedAndGoesOnServing) {
   TestServer server;
   const std::vector<std::string> malformed = {
-      "\x16\x03\x01\x02\x01\x01", "GET\r\n\r\n", "GET / HTTP/9.9\r\n\r\n",
+      "\x16\x03\x01\x02\x01\x01",
+      "GET\r\n\r\n",
+      "GET / HTTP/9.9\r\n\r\n",
       "GET / HTTP/1.1\r\n\r\n",  // no Host
-      "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", "GET / HTTP/1.1\r\nHost: a\r\nno colon\r\n\r\n",
+      "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+      "GET / HTTP/1.1\r\nHost: a\r\nno colon\r\n\r\n",
       "GET / HTTP/1.1\r\nHost: a\r\nName : x\r\n\r\n",
-      "GET /%zz HTTP/1.1\r\nHost: a\r\n\r\n", "GET /%00 HTTP/1.1\r\nHost: a\r\n\r\n",
-      "GET /\xFF HTTP/1.1\r\nHost: a\r\n\r\n", "GET echo HTTP/1.1\r\nHost: a\r\n\r\n",
+      "GET /%zz HTTP/1.1\r\nHost: a\r\n\r\n",
+      "GET /%00 HTTP/1.1\r\nHost: a\r\n\r\n",
+      "GET /\xFF HTTP/1.1\r\nHost: a\r\n\r\n",
+      "GET echo HTTP/1.1\r\nHost: a\r\n\r\n",
       "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n",
       "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 1x\r\n\r\n",
       "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
-      "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+      "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nTransfer-Encoding: "
+      "chunked\r\n\r\n0\r\n\r\n",
       "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n",
       "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabcdefgh\r\n",
       "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n",

@@ -103,8 +103,7 @@ class GenerationTest : public testing::Test {
       co_return;
     }
     wanted.sampling.end_tokens = end_tokens(lease->model().tokenizer());
-    auto generation =
-        Generation::start(exchange, context_, std::move(*lease), std::move(wanted));
+    auto generation = Generation::start(exchange, context_, std::move(*lease), std::move(wanted));
     if (!generation) {
       error_ = generation.error();
       co_return;

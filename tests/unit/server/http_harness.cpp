@@ -76,7 +76,8 @@ Task silent(Exchange& /*exchange*/, ServerContext& /*context*/) {
 }
 
 Task hold(Exchange& exchange, ServerContext& /*context*/) {
-  boost::asio::steady_timer timer(exchange.executor(), std::chrono::steady_clock::time_point::max());
+  boost::asio::steady_timer timer(exchange.executor(),
+                                  std::chrono::steady_clock::time_point::max());
   exchange.on_client_gone([&timer] {
     notes().add("gone");
     timer.cancel();
