@@ -33,17 +33,49 @@ std::optional<ApiError> stream_error(const GenerationEvent& event, const ModelLe
   return event.finish == FinishReason::error ? finish_error(event, lease) : std::nullopt;
 }
 
+// What an event comes to: an error, which ends the stream, or text.
+struct Piece {
+  std::optional<ApiError> error;
+  std::string text;
+};
+
 // False when the answer is over.
-boost::asio::awaitable<bool> write_event(Exchange& exchange, std::optional<ApiError> error,
-                                         std::string text, Dialect dialect) {
-  if (error) {
-    std::string piece = sse_event(std::string_view(error_body(*error, dialect)));
-    co_await write_some(exchange, std::move(piece));
+boost::asio::awaitable<bool> write_piece(Exchange& exchange, Piece piece, Dialect dialect) {
+  if (piece.error) {
+    std::string event = sse_event(std::string_view(error_body(*piece.error, dialect)));
+    co_await write_some(exchange, std::move(event));
     co_await exchange.end_stream();
     co_return false;
   }
-  const bool is_open = co_await write_some(exchange, std::move(text));
+  const bool is_open = co_await write_some(exchange, std::move(piece.text));
   co_return is_open;
+}
+
+// An event and the generation, by its place in the group, that it is from.
+struct PlacedEvent {
+  size_t i_generation = 0;
+  GenerationEvent event;
+};
+
+// False when the answer is over.
+boost::asio::awaitable<bool> show_event(GenerationGroup& group, const EventWriter& writer,
+                                        const PlacedEvent& placed) {
+  Exchange& exchange = group.exchange();
+  const ModelLease& lease = group[placed.i_generation].lease();
+  if (!exchange.has_begun()) {
+    std::optional<ApiError> error = finish_error(placed.event, lease);
+    const bool has_begun = co_await begin(exchange, std::move(error), writer.dialect);
+    if (!has_begun) {
+      co_return false;
+    }
+  }
+  Piece piece;
+  piece.error = stream_error(placed.event, lease);
+  if (!piece.error) {
+    piece.text = writer.add(placed.i_generation, placed.event);
+  }
+  const bool goes_on = co_await write_piece(exchange, std::move(piece), writer.dialect);
+  co_return goes_on;
 }
 
 }  // namespace
@@ -66,24 +98,16 @@ void GenerationGroup::add(std::unique_ptr<Generation> generation) {
   }
 }
 
-Task stream_events(Exchange& exchange, GenerationGroup& group, EventWriter& writer) {
+Task stream_events(GenerationGroup& group, const EventWriter& writer) {
+  Exchange& exchange = group.exchange();
   for (size_t i = 0; i < group.size(); ++i) {
     while (true) {
-      const std::optional<GenerationEvent> event = co_await group[i].next();
+      std::optional<GenerationEvent> event = co_await group[i].next();
       if (!event) {
         break;
       }
-      if (!exchange.has_begun()) {
-        std::optional<ApiError> error = finish_error(*event, group[i].lease());
-        const bool has_begun = co_await begin(exchange, std::move(error), writer.dialect);
-        if (!has_begun) {
-          co_return;
-        }
-      }
-      std::optional<ApiError> error = stream_error(*event, group[i].lease());
-      std::string text = error ? std::string() : writer.add(i, *event);
-      const bool goes_on =
-          co_await write_event(exchange, std::move(error), std::move(text), writer.dialect);
+      const PlacedEvent placed{.i_generation = i, .event = std::move(*event)};
+      const bool goes_on = co_await show_event(group, writer, placed);
       if (!goes_on) {
         co_return;
       }
