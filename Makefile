@@ -13,7 +13,7 @@ export CCACHE_BASEDIR ?= $(CURDIR)
 export CCACHE_NOHASHDIR ?= 1
 export CCACHE_SLOPPINESS ?= pch_defines,time_macros
 
-.PHONY: help build demo model test check world bench lint format asan tsan stress fuzz coverage install clean
+.PHONY: help build demo model test check world clients bench lint format asan tsan stress fuzz coverage install clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
@@ -47,6 +47,11 @@ check: ## Layer, JSON, OS-call and path rules; no weak symbols in ISA objects (a
 world: build model ## Compare with other implementations from PyPI
 	@ninja -C build/release -j $(JOBS)
 	@tools/world.sh
+
+clients: build ## The real clients of PyPI and npm against the built server
+	@tools/setup.sh python
+	@command -v npm >/dev/null || tools/setup.sh node || true
+	@tools/clients.sh
 
 bench: ## Build and run the micro-benchmarks
 	@tools/setup.sh build

@@ -15,8 +15,9 @@ packages_of() {
     fuzz) echo clang-19 libclang-rt-19-dev ;;
     coverage) echo clang-19 libclang-rt-19-dev llvm-19 ;;
     root) echo debootstrap ;;
+    node) echo nodejs npm ;;
     *)
-      echo "quern: [setup] unknown package set '$1'; expected build, python, lint, fuzz, coverage or root" >&2
+      echo "quern: [setup] unknown package set '$1'; expected build, python, lint, fuzz, coverage, root or node" >&2
       return 2 ;;
   esac
 }

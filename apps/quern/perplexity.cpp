@@ -18,6 +18,7 @@
 #include "report.h"
 #include "sampling/usable_logits.h"
 #include "session.h"
+#include "text/printable.h"
 
 namespace quern::app {
 namespace {

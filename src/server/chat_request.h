@@ -26,10 +26,10 @@ struct ToolCallParts {
 
 struct MessageParts {
   std::string role;  // system, user, assistant, tool
-  std::string content;
-  std::string reasoning;  // of an assistant
-  std::string name;
-  std::string tool_call_id;
+  std::string content = {};
+  std::string reasoning = {};  // of an assistant
+  std::string name = {};
+  std::string tool_call_id = {};
   std::vector<ToolCallParts> tool_calls = {};
 };
 

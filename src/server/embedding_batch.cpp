@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "engine/embedding.h"
@@ -17,7 +18,9 @@ constexpr size_t kMaxInFlight = 16;
 
 struct Embedded {
   size_t i_input = 0;
-  Api<Embedding> result;
+  std::vector<float> values = {};
+  uint32_t n_prompt_tokens = 0;
+  std::optional<ApiError> error = {};
 };
 
 ApiError embedding_error(const TokenEvent& event, EngineThread& engine) {
@@ -113,9 +116,11 @@ class EmbeddingRun {
 
   Request request_of(size_t i) {
     Request request = embedding_request(
-        std::move(batch_.inputs[i]), [inbox = inbox_, i](Result<Embedding> result) {
+        std::move(batch_.inputs[i]), [inbox = inbox_, i](Result<Embedding>&& result) {
           if (result) {
-            inbox->push({.i_input = i, .result = std::move(*result)});
+            inbox->push({.i_input = i,
+                         .values = std::move(result->values),
+                         .n_prompt_tokens = result->usage.prompt_tokens});
           }
         });
     // Failures are told with their cause, which the result does not have.
@@ -124,7 +129,7 @@ class EmbeddingRun {
       const bool is_failed = event.finish && *event.finish != FinishReason::length &&
                              *event.finish != FinishReason::stop;
       if (is_failed) {
-        inbox->push({.i_input = i, .result = refuse(embedding_error(event, engine))});
+        inbox->push({.i_input = i, .error = embedding_error(event, engine)});
       } else {
         succeed(event);
       }
@@ -162,12 +167,12 @@ boost::asio::awaitable<Api<Embeddings>> compute_embeddings(Exchange& exchange,
       co_return refuse(std::move(*error));
     }
     std::optional<Embedded> one = co_await run.next();
-    if (one && !one->result) {
-      co_return refuse(std::move(one->result.error()));
+    if (one && one->error) {
+      co_return refuse(std::move(*one->error));
     }
     if (one) {
-      made.n_prompt_tokens += one->result->usage.prompt_tokens;
-      made.vectors[one->i_input] = std::move(one->result->values);
+      made.n_prompt_tokens += one->n_prompt_tokens;
+      made.vectors[one->i_input] = std::move(one->values);
     }
   }
   exchange.count_tokens(static_cast<uint32_t>(made.n_prompt_tokens), 0);

@@ -9,12 +9,13 @@ namespace {
 
 // False when the answer is over: an error was sent, or the client is gone.
 boost::asio::awaitable<bool> begin(Exchange& exchange, std::optional<ApiError> error,
-                                   Dialect dialect) {
+                                   const EventWriter& writer) {
   if (error) {
-    co_await send_error(exchange, std::move(*error), dialect);
+    co_await send_error(exchange, std::move(*error), writer.dialect);
     co_return false;
   }
   StreamHead head;
+  head.content_type = writer.content_type;
   head.headers.emplace_back("Cache-Control", "no-cache");
   co_await exchange.begin_stream(std::move(head));
   co_return true;
@@ -33,17 +34,18 @@ std::optional<ApiError> stream_error(const GenerationEvent& event, const ModelLe
   return event.finish == FinishReason::error ? finish_error(event, lease) : std::nullopt;
 }
 
+std::string error_event(const EventWriter& writer, const ApiError& error) {
+  return writer.error ? writer.error(error)
+                      : sse_event(std::string_view(error_body(error, writer.dialect)));
+}
+
 // False when the answer is over.
-boost::asio::awaitable<bool> write_event(Exchange& exchange, std::optional<ApiError> error,
-                                         std::string text, Dialect dialect) {
-  if (error) {
-    std::string piece = sse_event(std::string_view(error_body(*error, dialect)));
-    co_await write_some(exchange, std::move(piece));
-    co_await exchange.end_stream();
-    co_return false;
-  }
+boost::asio::awaitable<bool> write_event(Exchange& exchange, std::string text, bool is_last) {
   const bool is_open = co_await write_some(exchange, std::move(text));
-  co_return is_open;
+  if (is_last) {
+    co_await exchange.end_stream();
+  }
+  co_return is_open && !is_last;
 }
 
 }  // namespace
@@ -75,15 +77,14 @@ Task stream_events(Exchange& exchange, GenerationGroup& group, EventWriter& writ
       }
       if (!exchange.has_begun()) {
         std::optional<ApiError> error = finish_error(*event, group[i].lease());
-        const bool has_begun = co_await begin(exchange, std::move(error), writer.dialect);
+        const bool has_begun = co_await begin(exchange, std::move(error), writer);
         if (!has_begun) {
           co_return;
         }
       }
-      std::optional<ApiError> error = stream_error(*event, group[i].lease());
-      std::string text = error ? std::string() : writer.add(i, *event);
-      const bool goes_on =
-          co_await write_event(exchange, std::move(error), std::move(text), writer.dialect);
+      const std::optional<ApiError> error = stream_error(*event, group[i].lease());
+      std::string text = error ? error_event(writer, *error) : writer.add(i, *event);
+      const bool goes_on = co_await write_event(exchange, std::move(text), error.has_value());
       if (!goes_on) {
         co_return;
       }

@@ -29,13 +29,16 @@ class GenerationGroup {
   std::vector<std::unique_ptr<Generation>> generations_;
 };
 
-// An answer in server-sent events, of one generation after the other. Nothing is sent before the
+// An answer in pieces, mostly server-sent events, of one generation after the other. Nothing is sent before the
 // first event: an error until then has its status, a later one is an event of its own.
 struct EventWriter {
   // What an event shows, which may be nothing.
   std::function<std::string(size_t i_generation, const GenerationEvent&)> add;
   std::function<std::string()> end;
   Dialect dialect = Dialect::openai;
+  // How an error after the first event is told; empty: as an event without a name.
+  std::function<std::string(const ApiError&)> error = {};
+  std::string content_type = "text/event-stream";
 };
 Task stream_events(Exchange& exchange, GenerationGroup& group, EventWriter& writer);
 

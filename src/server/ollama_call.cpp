@@ -1,0 +1,153 @@
+#include "server/ollama_call.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "server/chat_request.h"
+
+namespace quern::server {
+namespace {
+
+constexpr size_t kMaxMessages = 65'536;
+constexpr size_t kMaxToolCalls = 1024;
+constexpr size_t kMaxNameChars = 256;
+
+void add_message(Fields& fields, const MessageParts& parts, std::vector<jinja::Value>& messages) {
+  auto value = make_message(parts);
+  if (!value) {
+    fields.fault("messages", value.error().what);
+    return;
+  }
+  messages.push_back(std::move(*value));
+}
+
+// What raw leaves out: the prompt is all there is.
+void check_raw(Fields& fields) {
+  for (const std::string_view name : {"system", "context"}) {
+    if (fields.find(name) != nullptr) {
+      fields.unsupported(name, "raw takes the prompt as it stands; expected raw or this, not both");
+    }
+  }
+}
+
+void read_generate_input(Fields& fields, OllamaCall& call) {
+  std::string system;
+  std::string prompt;
+  fields.text("system", system);
+  fields.text("prompt", prompt);
+  std::vector<jinja::Value> messages;
+  if (!system.empty()) {
+    add_message(fields, {.role = "system", .content = system}, messages);
+  }
+  add_message(fields, {.role = "user", .content = prompt}, messages);
+  call.input.messages = jinja::Value::list(std::move(messages));
+  call.input.last_role = "user";
+  call.only_loads = prompt.empty();
+  call.text = call.is_raw || system.empty() ? prompt : system + "\n" + prompt;
+}
+
+void read_call(Fields& call, MessageParts& out) {
+  call.require("function");
+  const Json* function = call.object("function");
+  if (function == nullptr) {
+    return;
+  }
+  ToolCallParts parts;
+  call.text("id", parts.id, kMaxNameChars);
+  Fields members(*function, call.full_name("function") + ".");
+  members.require("name");
+  members.text("name", parts.name, kMaxNameChars);
+  const Json* arguments = members.object("arguments");
+  parts.arguments = arguments == nullptr ? Json::object() : *arguments;
+  call.adopt(members);
+  out.tool_calls.push_back(std::move(parts));
+}
+
+void read_calls(Fields& message, MessageParts& out) {
+  const Json* calls = message.array("tool_calls", {0, kMaxToolCalls});
+  for (size_t i = 0; calls != nullptr && i < calls->size() && !message.error(); ++i) {
+    const std::string name = fmt::format("tool_calls[{}]", i);
+    if (!(*calls)[i].is_object()) {
+      message.unexpected(name, (*calls)[i], "a tool call");
+      return;
+    }
+    Fields members((*calls)[i], message.full_name(name) + ".");
+    read_call(members, out);
+    message.adopt(members);
+  }
+}
+
+void read_message(Fields& message, MessageParts& out) {
+  message.require("role");
+  message.word("role", out.role, {"system", "user", "assistant", "tool"});
+  message.text("content", out.content);
+  message.text("thinking", out.reasoning);
+  message.unsupported("images", "only text is");
+  message.text("tool_name", out.name, kMaxNameChars);
+  message.text("tool_call_id", out.tool_call_id, kMaxNameChars);
+  read_calls(message, out);
+}
+
+void read_chat_messages(Fields& fields, OllamaCall& call) {
+  const Json* json = fields.array("messages", {0, kMaxMessages});
+  std::vector<jinja::Value> messages;
+  for (size_t i = 0; json != nullptr && i < json->size() && !fields.error(); ++i) {
+    const std::string name = fmt::format("messages[{}]", i);
+    if (!(*json)[i].is_object()) {
+      fields.unexpected(name, (*json)[i], R"(a message like {"role":"user","content":"Hello"})");
+      return;
+    }
+    Fields members((*json)[i], fields.full_name(name) + ".");
+    MessageParts parts;
+    read_message(members, parts);
+    fields.adopt(members);
+    add_message(fields, parts, messages);
+    call.input.last_role = parts.role;
+  }
+  call.only_loads = messages.empty();
+  call.input.messages = jinja::Value::list(std::move(messages));
+}
+
+}  // namespace
+
+Api<OllamaCall> read_generate_call(std::string_view body) {
+  Api<Json> json = parse_object(body);
+  if (!json) {
+    return refuse(std::move(json.error()));
+  }
+  OllamaCall call;
+  Fields fields(*json);
+  read_ollama_fields(fields, call.fields);
+  fields.boolean("raw", call.is_raw);
+  if (call.is_raw) {
+    check_raw(fields);
+  }
+  read_generate_input(fields, call);
+  read_think(fields, call.fields, call.input);
+  fields.token_ids("context", call.context, kAnyVocabulary);
+  if (fields.error()) {
+    return refuse(*fields.error());
+  }
+  return call;
+}
+
+Api<OllamaCall> read_ollama_chat_call(std::string_view body) {
+  Api<Json> json = parse_object(body);
+  if (!json) {
+    return refuse(std::move(json.error()));
+  }
+  OllamaCall call;
+  call.is_chat = true;
+  Fields fields(*json);
+  read_ollama_fields(fields, call.fields);
+  read_chat_messages(fields, call);
+  read_tools(fields, call.input);
+  read_think(fields, call.fields, call.input);
+  if (fields.error()) {
+    return refuse(*fields.error());
+  }
+  return call;
+}
+
+}  // namespace quern::server

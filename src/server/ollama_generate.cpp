@@ -1,0 +1,249 @@
+#include "server/ollama_generate.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "base/system_info.h"
+#include "engine/model_names.h"
+#include "server/chat_start.h"
+#include "server/generation_group.h"
+#include "server/ollama_answer.h"
+#include "server/ollama_call.h"
+#include "server/reply.h"
+#include "server/request_deadlines.h"
+
+namespace quern::server {
+namespace {
+
+struct Started {
+  std::unique_ptr<Generation> generation;
+  OllamaAnswerOptions options;
+};
+
+std::string line(const Json& json) {
+  return dump(json) + "\n";
+}
+
+OllamaAnswerOptions answer_options(const Exchange& exchange, const OllamaCall& call,
+                                   std::string model) {
+  return {.model = std::move(model),
+          .is_chat = call.is_chat,
+          .logprobs = call.fields.logprobs,
+          .arrival_us = arrival_of(exchange)};
+}
+
+// The tokens of an earlier answer come first; then the new prompt must not begin a text again.
+void put_context_first(const OllamaCall& call, const Tokenizer& tokenizer,
+                       std::vector<TokenId>& prompt) {
+  if (call.context.empty()) {
+    return;
+  }
+  const bool begins = !prompt.empty() && prompt.front() == tokenizer.special().bos;
+  prompt.erase(prompt.begin(), prompt.begin() + (begins ? 1 : 0));
+  prompt.insert(prompt.begin(), call.context.begin(), call.context.end());
+}
+
+std::optional<ApiError> context_error(const OllamaCall& call, const Tokenizer& tokenizer) {
+  const uint32_t vocab_size = tokenizer.vocab_size();
+  const auto outside = std::ranges::find_if(call.context, [vocab_size](TokenId token) {
+    return static_cast<uint32_t>(value(token)) >= vocab_size;
+  });
+  if (outside == call.context.end()) {
+    return std::nullopt;
+  }
+  return bad_field("context", fmt::format("context names token {}; expected an id below {}",
+                                          value(*outside), vocab_size));
+}
+
+boost::asio::awaitable<Api<ChatTokens>> raw_tokens(ServerContext& context, const ModelLease& lease,
+                                                   std::string text) {
+  Api<std::vector<TokenId>> tokens = co_await text_tokens(context, lease, std::move(text));
+  if (!tokens) {
+    co_return refuse(std::move(tokens.error()));
+  }
+  ChatTokens chat;
+  chat.tokens = std::move(*tokens);
+  co_return chat;
+}
+
+boost::asio::awaitable<Api<ChatTokens>> prompt_of(ServerContext& context, const ModelLease& lease,
+                                                  OllamaCall& call) {
+  const bool is_text = !call.is_chat && (call.is_raw || lease.model().chat_template() == nullptr);
+  if (is_text) {
+    Api<ChatTokens> tokens = co_await raw_tokens(context, lease, std::move(call.text));
+    co_return tokens;
+  }
+  Api<ChatTokens> tokens = co_await chat_tokens(context, lease, std::move(call.input));
+  co_return tokens;
+}
+
+Api<GenerationSpec> make_call_spec(const OllamaCall& call, const ModelLease& lease,
+                                   ChatTokens chat) {
+  Api<GenerationSpec> spec = make_ollama_spec(call.fields, lease);
+  if (!spec) {
+    return spec;
+  }
+  const std::string thinking = call.fields.needs_thinking ? "think" : "";
+  if (auto error = thinking_error(thinking, chat.format, lease.name())) {
+    return refuse(std::move(*error));
+  }
+  const Tokenizer& tokenizer = lease.model().tokenizer();
+  if (auto error = context_error(call, tokenizer)) {
+    return refuse(std::move(*error));
+  }
+  spec->prompt = std::move(chat.tokens);
+  put_context_first(call, tokenizer, spec->prompt);
+  spec->format = std::move(chat.format);
+  return spec;
+}
+
+boost::asio::awaitable<Api<ModelLease>> lease_of(Exchange& exchange, ServerContext& context,
+                                                 const OllamaFields& fields) {
+  ModelWish wish(fields.model, fields.schedule);
+  Api<ModelLease> lease = co_await acquire_model(exchange, context, std::move(wish));
+  if (lease && fields.keep_alive_ms) {
+    context.models.set_keep_alive(lease->name(), *fields.keep_alive_ms);
+  }
+  co_return lease;
+}
+
+boost::asio::awaitable<Api<Started>> start(Exchange& exchange, ServerContext& context,
+                                           OllamaCall& call) {
+  Api<ModelLease> lease = co_await lease_of(exchange, context, call.fields);
+  if (!lease) {
+    co_return refuse(std::move(lease.error()));
+  }
+  Started started;
+  started.options = answer_options(exchange, call, lease->name());
+  started.options.load_us = std::max<int64_t>(monotonic_us() - started.options.arrival_us, 0);
+  Api<ChatTokens> chat = co_await prompt_of(context, *lease, call);
+  if (!chat) {
+    co_return refuse(std::move(chat.error()));
+  }
+  Api<GenerationSpec> spec = make_call_spec(call, *lease, std::move(*chat));
+  if (!spec) {
+    co_return refuse(std::move(spec.error()));
+  }
+  started.options.seed = spec->sampling.seed;
+  if (!call.is_chat && !call.is_raw) {
+    started.options.context = spec->prompt;
+  }
+  Api<std::unique_ptr<Generation>> generation =
+      Generation::start(exchange, context, std::move(*lease), std::move(*spec));
+  if (!generation) {
+    co_return refuse(std::move(generation.error()));
+  }
+  started.generation = std::move(*generation);
+  co_return started;
+}
+
+Task stream_answer(Exchange& exchange, GenerationGroup& group, OllamaAnswer& answer) {
+  EventWriter writer;
+  writer.dialect = Dialect::ollama;
+  writer.content_type = "application/x-ndjson";
+  writer.add = [&answer](size_t, const GenerationEvent& event) {
+    answer.add(event);
+    return answer.has_piece() ? line(answer.take()) : std::string();
+  };
+  writer.end = [&answer] { return line(answer.end(monotonic_us())); };
+  writer.error = [](const ApiError& error) { return error_body(error, Dialect::ollama) + "\n"; };
+  co_await stream_events(exchange, group, writer);
+}
+
+Task send_answer(Exchange& exchange, Generation& generation, OllamaAnswer& answer) {
+  while (true) {
+    const std::optional<GenerationEvent> event = co_await generation.next();
+    if (!event) {
+      break;
+    }
+    if (auto error = finish_error(*event, generation.lease())) {
+      co_await send_error(exchange, std::move(*error), Dialect::ollama);
+      co_return;
+    }
+    answer.add(*event);
+  }
+  Json body = answer.end(monotonic_us());
+  co_await send_json(exchange, std::move(body));
+}
+
+Task answer_call(Exchange& exchange, ServerContext& context, OllamaCall& call) {
+  Api<Started> started = co_await start(exchange, context, call);
+  if (!started) {
+    ApiError error = ollama_error(std::move(started.error()), call.fields.model);
+    co_await send_error(exchange, std::move(error), Dialect::ollama);
+    co_return;
+  }
+  GenerationGroup group(exchange);
+  group.add(std::move(started->generation));
+  const TokenTexts texts{.tokenizer = group[0].lease().model().tokenizer(),
+                         .stop_tokens = call.fields.sampling.stop_tokens};
+  OllamaAnswer answer(std::move(started->options), texts);
+  if (call.fields.stream) {
+    co_await stream_answer(exchange, group, answer);
+  } else {
+    co_await send_answer(exchange, group[0], answer);
+  }
+}
+
+// The model's name as the list writes it, without loading it.
+Api<std::string> known_name(const std::string& wanted, const ModelManager& models) {
+  const std::vector<FoundModel> found = models.list();
+  const std::string name = wanted.empty() ? models.default_name() : wanted;
+  const FoundModel* const model = find_named(found, name);
+  if (model == nullptr) {
+    return refuse({.status = 404, .code = "model_not_found", .param = "model", .message = {}});
+  }
+  return model->name;
+}
+
+// Without anything to answer: the model is loaded, or with keep_alive 0 unloaded.
+boost::asio::awaitable<Api<Json>> load_or_unload(Exchange& exchange, ServerContext& context,
+                                                 OllamaCall& call) {
+  if (call.fields.keep_alive_ms == 0) {
+    const Api<std::string> name = known_name(call.fields.model, context.models);
+    if (!name) {
+      co_return refuse(name.error());
+    }
+    context.models.unload(*name);
+    co_return ollama_empty_answer(answer_options(exchange, call, *name), "unload");
+  }
+  const Api<ModelLease> lease = co_await lease_of(exchange, context, call.fields);
+  if (!lease) {
+    co_return refuse(lease.error());
+  }
+  co_return ollama_empty_answer(answer_options(exchange, call, lease->name()), "load");
+}
+
+Task handle(Exchange& exchange, ServerContext& context, Api<OllamaCall> call) {
+  if (!call) {
+    co_await send_error(exchange, std::move(call.error()), Dialect::ollama);
+    co_return;
+  }
+  if (!call->only_loads) {
+    co_await answer_call(exchange, context, *call);
+    co_return;
+  }
+  Api<Json> body = co_await load_or_unload(exchange, context, *call);
+  if (!body) {
+    ApiError error = ollama_error(std::move(body.error()), call->fields.model);
+    co_await send_error(exchange, std::move(error), Dialect::ollama);
+    co_return;
+  }
+  co_await send_json(exchange, std::move(*body));
+}
+
+}  // namespace
+
+Task ollama_generate(Exchange& exchange, ServerContext& context) {
+  Api<OllamaCall> call = read_generate_call(exchange.request().body);
+  co_await handle(exchange, context, std::move(call));
+}
+
+Task ollama_chat(Exchange& exchange, ServerContext& context) {
+  Api<OllamaCall> call = read_ollama_chat_call(exchange.request().body);
+  co_await handle(exchange, context, std::move(call));
+}
+
+}  // namespace quern::server

@@ -1,0 +1,55 @@
+// The table of Ollama's routes.
+#include <array>
+#include <utility>
+
+#include "server/ollama_embed.h"
+#include "server/ollama_generate.h"
+#include "server/ollama_models.h"
+#include "server/reply.h"
+#include "server/route.h"
+
+namespace quern::server {
+namespace {
+
+// Ollama's clients look here first, to see whether a server answers.
+Task greet(Exchange& exchange, ServerContext& /*context*/) {
+  HttpResponse response;
+  response.content_type = "text/plain; charset=utf-8";
+  response.body = "Quern is running";
+  co_await exchange.send(std::move(response));
+}
+
+Task not_yet(Exchange& exchange, ServerContext& /*context*/) {
+  ApiError error{.status = 501,
+                 .code = "not_implemented",
+                 .message = exchange.request().path +
+                            " is not implemented yet; put .gguf files into a model folder instead"};
+  co_await send_error(exchange, std::move(error), Dialect::ollama);
+}
+
+}  // namespace
+
+std::span<const Route> ollama_routes() {
+  constexpr Dialect kDialect = Dialect::ollama;
+  static constexpr std::array<Route, 16> kRoutes = {{
+      {"GET", "/", greet, kDialect, false, true},
+      {"GET", "/api/version", ollama_version, kDialect, false, true},
+      {"GET", "/api/tags", ollama_tags, kDialect, false, true},
+      {"POST", "/api/show", ollama_show, kDialect, false, true},
+      {"GET", "/api/ps", ollama_ps, kDialect, false, true},
+      {"POST", "/api/generate", ollama_generate, kDialect},
+      {"POST", "/api/chat", ollama_chat, kDialect},
+      {"POST", "/api/embed", ollama_embed, kDialect},
+      {"POST", "/api/embeddings", ollama_old_embed, kDialect},
+      {"POST", "/api/pull", not_yet, kDialect},
+      {"POST", "/api/push", not_yet, kDialect},
+      {"POST", "/api/create", not_yet, kDialect},
+      {"POST", "/api/copy", not_yet, kDialect},
+      {"DELETE", "/api/delete", not_yet, kDialect},
+      {"GET", "/api/blobs/{digest}", not_yet, kDialect},
+      {"POST", "/api/blobs/{digest}", not_yet, kDialect},
+  }};
+  return kRoutes;
+}
+
+}  // namespace quern::server
