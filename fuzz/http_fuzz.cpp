@@ -55,42 +55,55 @@ void check_target(std::string_view method, const std::string& text) {
   (void)router().hint(target->path.substr(0, 64));
 }
 
-// Feeds `pieces` in order and notes every request that comes out, until one is at fault. A fault
+// The request that `parser` has read or found at fault.
+Seen seen_by(HttpParser& parser) {
+  Seen request;
+  const HttpRequest head = parser.head();
+  QUERN_CHECK(is_sane_request_id(head.request_id));
+  request.method = head.method;
+  request.target = parser.target();
+  check_target(request.method, request.target);
+  if (parser.state() == HttpParser::State::failed) {
+    request.fault = parser.fault().status;
+    return request;
+  }
+  request.body = parser.take_body();
+  QUERN_CHECK(request.body.size() <= kLimits.body_bytes);
+  return request;
+}
+
+// Takes the next request from `unread`; false when it is not all there, or was at fault. A fault
 // before a head's end may be seen at once or only when that end comes, so it is not noted.
+bool read_one(HttpParser& parser, std::string& unread, std::vector<Seen>& seen) {
+  HttpParser::State state = parser.feed(unread);
+  if (state == HttpParser::State::body) {
+    state = parser.feed(unread);
+  }
+  const bool failed = state == HttpParser::State::failed;
+  QUERN_CHECK(!failed || (parser.fault().status >= 400 && !parser.fault().message.empty()));
+  if (state != HttpParser::State::done && !failed) {
+    return false;
+  }
+  if (parser.has_head()) {
+    seen.push_back(seen_by(parser));
+  }
+  if (!failed) {
+    parser = HttpParser(kLimits);
+  }
+  return !failed;
+}
+
+// Feeds `pieces` in order and notes every request that comes out, until one is at fault.
 std::vector<Seen> read_all(const std::vector<std::string_view>& pieces) {
   std::vector<Seen> seen;
   HttpParser parser(kLimits);
   std::string unread;
   for (const std::string_view piece : pieces) {
+    if (parser.state() == HttpParser::State::failed) {
+      break;
+    }
     unread += piece;
-    while (seen.size() < kMaxRequests) {
-      HttpParser::State state = parser.feed(unread);
-      if (state == HttpParser::State::body) {
-        state = parser.feed(unread);
-      }
-      if (state != HttpParser::State::done && state != HttpParser::State::failed) {
-        break;
-      }
-      Seen request;
-      if (parser.has_head()) {
-        const HttpRequest head = parser.head();
-        QUERN_CHECK(is_sane_request_id(head.request_id));
-        request.method = head.method;
-        request.target = parser.target();
-        check_target(request.method, request.target);
-      }
-      if (state == HttpParser::State::failed) {
-        request.fault = parser.fault().status;
-        QUERN_CHECK(request.fault >= 400 && !parser.fault().message.empty());
-        if (parser.has_head()) {
-          seen.push_back(std::move(request));
-        }
-        return seen;
-      }
-      request.body = parser.take_body();
-      QUERN_CHECK(request.body.size() <= kLimits.body_bytes);
-      seen.push_back(std::move(request));
-      parser = HttpParser(kLimits);
+    while (seen.size() < kMaxRequests && read_one(parser, unread, seen)) {
     }
   }
   return seen;
