@@ -4,6 +4,7 @@ usage: ollama_test.py QUERN [unittest arguments]. Expected values: Ollama's docs
 that a seed gives the same answer however it is asked for.
 """
 import datetime
+import functools
 import http.client
 import sys
 import unittest
@@ -18,6 +19,7 @@ OPTIONS = {"seed": 7, "num_predict": 12}
 SERVER = None
 
 
+@functools.cache
 def client():
     return ollama.Client(host=SERVER.url, timeout=60)
 
