@@ -99,7 +99,8 @@ coverage: ## Line coverage of the tests outside apps/; fails under 90%
 	@$(MAKE) --no-print-directory model
 	@tools/coverage.sh build/coverage 90
 
-install: build ## Install under PREFIX (default /usr/local), below DESTDIR if set
+install: build ## Install the program and the library under PREFIX (default /usr/local), below DESTDIR if set
+	@ninja -C build/release -j $(JOBS) quern_shared
 	@DESTDIR="$(DESTDIR)" cmake --install build/release --prefix "$(PREFIX)" --component quern
 
 clean: ## Remove every build folder

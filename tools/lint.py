@@ -20,7 +20,7 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build" / "lint"
-TOPS = ("src", "apps", "include", "tests", "bench", "fuzz")
+TOPS = ("src", "apps", "include", "examples", "tests", "bench", "fuzz")
 SUFFIXES = (".h", ".cpp", ".c")
 CLANG_TIDY, CLANG_FORMAT = "clang-tidy-19", "clang-format-19"
 

@@ -174,7 +174,7 @@ void register_bench(CLI::App& app, Action& action) {
       ->check(CLI::Range(0, kMaxTokens));
   number("--seqs", options->n_seqs, "Sequences together (default: 1)")->check(CLI::Range(1, 512));
   number("--threads", options->n_threads, "Threads (default: the cores that this process may use)")
-      ->check(CLI::Range(0, 1024));
+      ->check(CLI::Range(1, 1024));
   number("--reps", options->n_reps, "Repetitions of each test (default: 5)")
       ->check(CLI::Range(1, 1000));
   command

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "base/result.h"
-#include "prompt.h"
+#include "engine/plain_prompt.h"
 
 namespace quern::app {
 

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "engine/sampling_defaults.h"
+#include "text/printable.h"
 
 namespace quern::app {
 namespace {

@@ -33,6 +33,11 @@ std::optional<std::string> forced_isa() {
   return isa == nullptr || *isa == '\0' ? std::nullopt : std::optional<std::string>(isa);
 }
 
+std::string ordered_faults() {
+  const char* faults = std::getenv("QUERN_FAIL_POINTS");
+  return faults == nullptr ? std::string() : std::string(faults);
+}
+
 bool wants_colour() {
   const char* refused = std::getenv("NO_COLOR");
   const char* terminal = std::getenv("TERM");

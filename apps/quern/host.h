@@ -17,6 +17,9 @@ HostPaths host_paths(const std::vector<std::string>& folders = {});
 // QUERN_ISA: the instruction set to use instead of the best that the machine has.
 std::optional<std::string> forced_isa();
 
+// QUERN_FAIL_POINTS: faults that a test orders (fail_point.h says how); usually empty.
+std::string ordered_faults();
+
 // False where the user wants none (NO_COLOR) or the terminal has none (TERM=dumb).
 bool wants_colour();
 

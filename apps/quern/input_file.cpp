@@ -7,7 +7,7 @@
 #include <cstring>
 #include <utility>
 
-#include "gguf/meta_value.h"
+#include "text/printable.h"
 
 namespace quern::app {
 namespace {
@@ -17,21 +17,21 @@ int keep_open(std::FILE* /*file*/) {
   return 0;
 }
 
-// What the user named wrongly, as opposed to what the machine failed at.
-bool is_users_fault(int code) {
-  return code == ENOENT || code == ENOTDIR || code == EISDIR || code == EACCES || code == ELOOP ||
-         code == ENAMETOOLONG;
-}
-
 std::unexpected<Error> unreadable(const std::string& name, const InputFile::Purpose& purpose,
                                   int code) {
-  return fail({.kind = is_users_fault(code) ? ErrorKind::not_found : ErrorKind::io,
+  return fail({.kind = kind_of_open_error(code),
                .where = purpose.where,
                .what = fmt::format("cannot read {}: {}", name, std::strerror(code)),
                .expected = purpose.expected});
 }
 
 }  // namespace
+
+ErrorKind kind_of_open_error(int code) {
+  const bool is_users_fault = code == ENOENT || code == ENOTDIR || code == EISDIR ||
+                              code == EACCES || code == ELOOP || code == ENAMETOOLONG;
+  return is_users_fault ? ErrorKind::not_found : ErrorKind::io;
+}
 
 Result<InputFile> InputFile::open(const std::string& path, Purpose purpose) {
   if (path == "-") {

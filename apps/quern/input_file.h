@@ -14,6 +14,10 @@ namespace quern::app {
 // Far beyond any prompt or text to measure, and an end for a file that has none (/dev/zero).
 inline constexpr uint64_t kMaxInputBytes = uint64_t{256} << 20;
 
+// Of a file that fopen() refused with this errno: whether the user named it wrongly or the machine
+// failed.
+ErrorKind kind_of_open_error(int code);
+
 class InputFile {
  public:
   struct Purpose {

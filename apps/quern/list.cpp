@@ -8,11 +8,11 @@
 #include <nlohmann/json.hpp>
 
 #include "commands.h"
-#include "gguf/meta_value.h"
 #include "host.h"
 #include "model_name.h"
 #include "output.h"
 #include "report.h"
+#include "text/printable.h"
 
 namespace quern::app {
 namespace {
@@ -63,26 +63,32 @@ void print_json(const std::vector<Row>& rows) {
   print_out("{}\n", list.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
 }
 
+// By columns of the terminal, which fmt's own filling only guesses.
+std::string filled(std::string text, size_t n_columns) {
+  const size_t width = display_width(text);
+  text.append(n_columns > width ? n_columns - width : 0, ' ');
+  return text;
+}
+
 void print_table(const std::vector<Row>& rows) {
   size_t width = 4;
   for (const Row& row : rows) {
-    width = std::max(width, printable(row.model.name, 60).size());
+    width = std::max(width, display_width(printable(row.model.name)));
   }
-  print_out("{:<{}}  {:>8}  {:<10}  {:<12}  {:<12}  PATH\n", "NAME", width, "SIZE", "QUANT", "ARCH",
-            "SOURCE");
+  print_out("{}  {:>8}  {:<10}  {:<12}  {:<12}  PATH\n", filled("NAME", width), "SIZE", "QUANT",
+            "ARCH", "SOURCE");
   for (const auto& [model, summary] : rows) {
-    const std::string label = printable(model.name, 60);
+    const std::string label = filled(printable(model.name), width);
     if (!summary.error.empty()) {
-      print_out("{:<{}}  {:>8}  {}\n", label, width, human_bytes(summary.n_bytes),
+      print_out("{}  {:>8}  {}\n", label, human_bytes(summary.n_bytes),
                 printable(summary.error, kMaxPathChars));
       continue;
     }
     const std::string kind = summary.kind == ModelFileKind::model
                                  ? std::string()
                                  : fmt::format("  ({})", name(summary.kind));
-    print_out("{:<{}}  {:>8}  {:<10}  {:<12}  {:<12}  {}{}\n", label, width,
-              human_bytes(summary.n_bytes), printable(summary.quantisation),
-              printable(summary.architecture), name(model.source),
+    print_out("{}  {:>8}  {:<10}  {:<12}  {:<12}  {}{}\n", label, human_bytes(summary.n_bytes),
+              printable(summary.quantisation), printable(summary.architecture), name(model.source),
               printable(model.path.string(), kMaxPathChars), kind);
   }
 }

@@ -1,20 +1,25 @@
 // quern logits: the raw logits after each of some tokens, for comparison with other programs.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <bit>
 #include <cerrno>
 #include <charconv>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
 #include <memory>
 #include <string_view>
+#include <system_error>
 
 #include "base/interrupt.h"
 #include "commands.h"
+#include "input_file.h"
 #include "progress.h"
 #include "report.h"
 #include "sampling/usable_logits.h"
 #include "session.h"
+#include "text/printable.h"
 
 namespace quern::app {
 namespace {
@@ -53,32 +58,48 @@ Result<std::vector<TokenId>> parse_tokens(std::string_view list) {
 
 struct Output {
   std::string path;
-  std::unique_ptr<std::FILE, int (*)(std::FILE*)> file;
+  // "-" is the standard output, which others close.
+  std::unique_ptr<std::FILE, int (*)(std::FILE*)> file{stdout, &std::fflush};
 
-  std::unexpected<Error> cannot_write(int code) const {
-    return fail(
-        {.kind = ErrorKind::io,
-         .where = "logits",
-         .what = fmt::format("cannot write '{}': {}", printable(path, 200), std::strerror(code)),
-         .expected = "a file that can be written"});
+  Status open() {
+    if (path != "-") {
+      file = {std::fopen(path.c_str(), "wb"), &std::fclose};
+    }
+    return file ? Status() : cannot_write({.kind = kind_of_open_error(errno), .code = errno});
+  }
+
+  struct Failure {
+    ErrorKind kind = ErrorKind::io;
+    int code = 0;  // errno
+  };
+  std::unexpected<Error> cannot_write(Failure failure) const {
+    return fail({.kind = failure.kind,
+                 .where = "logits",
+                 .what = fmt::format("cannot write '{}': {}", printable(path, 200),
+                                     std::strerror(failure.code)),
+                 .expected = "a file that can be written"});
   }
 };
 
-// "-" is the standard output, which others close.
-Result<Output> open_output(const std::string& path) {
-  Output out{.path = path, .file = {stdout, &std::fflush}};
-  if (path != "-") {
-    out.file = {std::fopen(path.c_str(), "wb"), &std::fclose};
+// Opening the output empties it, which must not happen to the weights that are being read.
+Status check_output(const std::string& path, const ModelCard& card) {
+  const auto is_output = [&](const std::filesystem::path& file) {
+    std::error_code none_there;
+    return std::filesystem::equivalent(file, path, none_there);
+  };
+  if (std::ranges::any_of(card.files(), is_output)) {
+    return fail({.where = "logits",
+                 .what = fmt::format("--out '{}' is the model itself", printable(path, 200)),
+                 .expected = "another file"});
   }
-  if (!out.file) {
-    return out.cannot_write(errno);
-  }
-  return out;
+  return {};
 }
 
-// Computes the tokens as one prompt; each row goes to the file as it comes.
-Status write_rows(Engine& engine, std::vector<TokenId> tokens, Output out) {
+// Computes the tokens as one prompt; each row goes to the file as it comes. A file of that name
+// that is already there is kept when the tokens are refused.
+Status write_rows(Engine& engine, std::vector<TokenId> tokens, const std::string& path) {
   const uint64_t n_tokens = tokens.size();
+  Output out{.path = path};
   Progress progress("computing");
   int error_code = 0;
   bool usable = true;
@@ -94,6 +115,7 @@ Status write_rows(Engine& engine, std::vector<TokenId> tokens, Output out) {
   const auto on_event = [&](const TokenEvent& event) { failure = event.error; };
   QUERN_TRY(
       engine.submit({.prompt = std::move(tokens), .on_event = on_event, .on_logits = on_logits}));
+  QUERN_TRY(out.open());
   while (engine.has_work() && error_code == 0 && usable) {
     engine.step();
   }
@@ -107,7 +129,7 @@ Status write_rows(Engine& engine, std::vector<TokenId> tokens, Output out) {
   if (error_code == 0 && close(out.file.release()) != 0) {
     error_code = errno;
   }
-  return error_code == 0 ? Status() : out.cannot_write(error_code);
+  return error_code == 0 ? Status() : out.cannot_write({.code = error_code});
 }
 
 Status logits(const Options& options) {
@@ -116,8 +138,8 @@ Status logits(const Options& options) {
   QUERN_ASSIGN(const std::filesystem::path path, find_model(options.model.name));
   QUERN_ASSIGN(const Session session,
                open_session(options.model, {path, static_cast<uint32_t>(tokens.size())}));
-  QUERN_ASSIGN(Output out, open_output(options.out));
-  return write_rows(*session.engine, std::move(tokens), std::move(out));
+  QUERN_TRY(check_output(options.out, session.model->card()));
+  return write_rows(*session.engine, std::move(tokens), options.out);
 }
 
 }  // namespace

@@ -6,9 +6,9 @@
 #include <vector>
 
 #include "commands.h"
-#include "gguf/meta_value.h"
 #include "output.h"
 #include "report.h"
+#include "text/printable.h"
 
 namespace {
 

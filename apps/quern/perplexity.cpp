@@ -10,14 +10,15 @@
 
 #include "base/interrupt.h"
 #include "commands.h"
+#include "engine/plain_prompt.h"
 #include "gguf/validate.h"
 #include "input_file.h"
 #include "output.h"
 #include "progress.h"
-#include "prompt.h"
 #include "report.h"
 #include "sampling/usable_logits.h"
 #include "session.h"
+#include "text/printable.h"
 
 namespace quern::app {
 namespace {

@@ -1,12 +1,8 @@
 #include "preload.h"
 
-#include <fmt/format.h>
-
 #include <filesystem>
 #include <system_error>
 #include <utility>
-
-#include "gguf/meta_value.h"
 
 namespace quern::app {
 namespace {
@@ -44,14 +40,14 @@ void Preload::start(const std::vector<std::string>& names, ModelManager& manager
   }
   is_loading_.store(!names.empty());
   for (const std::string& name : names) {
-    manager.acquire(name, [self = shared_from_this(), name](const Result<ModelLease>& lease) {
-      self->finish(name, lease);
+    manager.acquire(name, [self = shared_from_this()](const Result<ModelLease>& lease) {
+      self->finish(lease);
     });
     manager.set_keep_alive(name, kKeepForever);
   }
 }
 
-void Preload::finish(const std::string& name, const Result<ModelLease>& lease) {
+void Preload::finish(const Result<ModelLease>& lease) {
   const std::lock_guard lock(mutex_);
   --n_pending_;
   if (!lease) {
@@ -61,8 +57,6 @@ void Preload::finish(const std::string& name, const Result<ModelLease>& lease) {
     }
     return;
   }
-  log_.info(fmt::format("loaded {} in {} ms, context {} tokens", printable(name),
-                        lease->load_duration_us() / 1000, lease->engine().max_context()));
   if (n_pending_ == 0 && !failure_) {
     is_loading_.store(false);
     log_.info("ready");

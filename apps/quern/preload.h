@@ -33,7 +33,7 @@ class Preload : public std::enable_shared_from_this<Preload> {
   std::optional<Error> failure() const;
 
  private:
-  void finish(const std::string& name, const Result<ModelLease>& lease);
+  void finish(const Result<ModelLease>& lease);
 
   const Log log_;
   std::atomic<bool> is_loading_{false};

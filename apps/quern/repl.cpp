@@ -12,11 +12,11 @@
 #include "base/interrupt.h"
 #include "base/system_info.h"
 #include "conversation.h"
-#include "gguf/meta_value.h"
 #include "host.h"
 #include "line_editor.h"
 #include "report.h"
 #include "settings.h"
+#include "text/printable.h"
 
 namespace quern::app {
 namespace {
@@ -180,8 +180,8 @@ void Repl::set(std::string_view arguments) {
   }
   const Status status = change_setting(settings_, name, value);
   if (status) {
-    say_quietly(value.empty() ? fmt::format("({} is as it was at first)", name)
-                              : fmt::format("({} is {})", name, printable(value)));
+    say_quietly(value.empty() ? fmt::format("({} is the default again)", printable(name))
+                              : fmt::format("({} is {})", printable(name), printable(value)));
   } else {
     report(status.error());
   }

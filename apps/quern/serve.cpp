@@ -5,11 +5,13 @@
 #include <cstdio>
 #include <memory>
 
+#include "base/fail_point.h"
 #include "base/interrupt.h"
 #include "base/mapping_guard.h"
 #include "base/system_info.h"
 #include "commands.h"
 #include "engine/model_manager.h"
+#include "host.h"
 #include "output.h"
 #include "preload.h"
 #include "report.h"
@@ -60,7 +62,10 @@ void announce(const server::Server& http, const server::ServerConfig& config, co
 Status serve(const ServeFlags& flags) {
   const Log log = server_log(flags.log_format == "json");
   QUERN_ASSIGN(const server::ServerConfig config, server_config(flags, log));
-  const ModelManagerConfig models = manager_config(flags);
+  FailPoints fail_points;
+  QUERN_TRY(fail_points.arm_from(ordered_faults()));
+  ModelManagerConfig models = manager_config(flags);
+  models.engine.engine.fail_points = &fail_points;
   QUERN_TRY(check_folders(models.host));
   install_mapping_guard();
   ignore_broken_pipes();

@@ -7,7 +7,7 @@
 #include <limits>
 #include <system_error>
 
-#include "gguf/meta_value.h"
+#include "text/printable.h"
 #include "host.h"
 #include "input_file.h"
 #include "model_name.h"

@@ -7,7 +7,7 @@
 #include <charconv>
 #include <functional>
 
-#include "gguf/meta_value.h"
+#include "text/printable.h"
 
 namespace quern::app {
 namespace {

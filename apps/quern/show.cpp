@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "commands.h"
+#include "gguf/active.h"
 #include "gguf/memory_estimate.h"
 #include "gguf/reader.h"
 #include "gguf/scan.h"
@@ -17,6 +18,7 @@
 #include "model_name.h"
 #include "output.h"
 #include "report.h"
+#include "text/printable.h"
 
 namespace quern::app {
 namespace {
@@ -130,6 +132,7 @@ Json json_of_card(const ModelCard& card, const RunMemory& memory) {
       {"name", card.string("general.name").value_or("")},
       {"architecture", card.architecture()},
       {"parameters", card.n_parameters()},
+      {"active_parameters", n_active_parameters(card)},
       {"context_length", context == nullptr ? 0 : context->as_u64().value_or(0)},
       {"quantisation", quantisation_label(card)},
       {"tensor_types", json_of_types(card)},
@@ -167,13 +170,26 @@ std::string memory_line(const RunMemory& memory, uint64_t trained_ctx) {
   return line;
 }
 
+// "30.5B", or "30.5B, 3.35B of them used by each token (8 of 128 experts)"
+std::string parameters_line(const ModelCard& card) {
+  const uint64_t n = card.n_parameters();
+  const uint64_t n_active = n_active_parameters(card);
+  const MetaValue* experts = card.find_arch("expert_count");
+  const MetaValue* used = card.find_arch("expert_used_count");
+  if (n_active == n || experts == nullptr || used == nullptr) {
+    return human_count(n);
+  }
+  return fmt::format("{}, {} of them used by each token ({} of {} experts)", human_count(n),
+                     human_count(n_active), used->to_string(), experts->to_string());
+}
+
 void print_summary(const ModelCard& card, const RunMemory& memory) {
   for (const auto& path : card.files()) {
     print_line("file", path.string());
   }
   print_line("name", printable(card.string("general.name").value_or(""), 100));
   print_line("architecture", card.architecture());
-  print_line("parameters", human_count(card.n_parameters()));
+  print_line("parameters", parameters_line(card));
   const uint64_t trained_ctx = estimate_memory(card).n_ctx;
   print_line("context", fmt::format("{} tokens", trained_ctx));
   print_line("quantisation", quantisation_label(card));

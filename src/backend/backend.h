@@ -42,6 +42,35 @@ class Matrix {
   uint32_t n_columns_;
 };
 
+// Weight matrices of one type and one shape, one an expert, in the backend's own layout.
+class Experts {
+ public:
+  virtual ~Experts() = default;
+  DType dtype() const { return dtype_; }
+  uint32_t n_experts() const { return n_experts_; }
+  uint32_t n_rows() const { return n_rows_; }  // of each
+  uint32_t n_columns() const { return n_columns_; }
+  virtual uint64_t n_bytes() const = 0;
+
+ protected:
+  struct Dims {
+    uint32_t n_experts = 0;
+    uint32_t n_rows = 0;
+    uint32_t n_columns = 0;
+  };
+  Experts(DType dtype, const Dims& dims)
+      : dtype_(dtype),
+        n_experts_(dims.n_experts),
+        n_rows_(dims.n_rows),
+        n_columns_(dims.n_columns) {}
+
+ private:
+  DType dtype_;
+  uint32_t n_experts_;
+  uint32_t n_rows_;
+  uint32_t n_columns_;
+};
+
 // A weight vector, f32.
 class Vector {
  public:
@@ -128,6 +157,22 @@ struct MatrixSource {
   ByteSpan bytes;  // rows as in the file, read during load_matrix() only
 };
 
+struct ExpertsSource {
+  DType dtype = DType::f32;
+  uint32_t n_rows = 0;  // of each
+  uint32_t n_columns = 0;
+  std::span<const ByteSpan> experts;  // rows as in the file, read during load_experts() only
+};
+
+// The most that experts() will be asked for.
+struct ExpertsLimits {
+  uint32_t max_rows = 0;
+  uint32_t n_experts = 0;
+  uint32_t n_used = 0;
+  uint32_t d_model = 0;
+  uint32_t d_ff = 0;  // of an expert
+};
+
 struct EmbedArgs {
   const Matrix* table = nullptr;  // [vocab_size, n_columns]
   Activations* out = nullptr;
@@ -190,11 +235,37 @@ struct GatedOp {
   GatedKind kind = GatedKind::silu;
 };
 
+// A mixture of experts: each row is worked on by the n_used experts whose router logits are
+// largest (of equal ones the lower number), and out += sum of weight * down(act(gate(x)) * up(x)),
+// summed by ascending expert. The weights are the softmax of the router's logits over all experts;
+// `normalise` divides the chosen ones by their sum.
+struct ExpertsOp {
+  const Activations* x = nullptr;       // [n_rows, d_model]
+  const Activations* router = nullptr;  // [n_rows, n_experts] logits
+  const Experts* gate = nullptr;        // of [d_ff, d_model]
+  const Experts* up = nullptr;          // of [d_ff, d_model]
+  const Experts* down = nullptr;        // of [d_model, d_ff]
+  Activations* out = nullptr;           // [n_rows, d_model], added to; not x
+  uint32_t n_rows = 0;
+  uint32_t n_used = 0;
+  bool normalise = true;
+  float scale = 1.0F;  // on every weight
+  GatedKind kind = GatedKind::silu;
+};
+
+// x[row] += sigmoid(logits[row]) * y[row]
+struct AddWeightedOp {
+  Activations* x = nullptr;
+  const Activations* y = nullptr;
+  const Activations* logits = nullptr;  // [n_rows, 1]
+  uint32_t n_rows = 0;
+};
+
 struct BackendStats {
   uint64_t weight_bytes = 0;       // held
   uint64_t kv_bytes = 0;           // reserved
   uint64_t activation_bytes = 0;   // held, scratch included
-  uint64_t weight_bytes_read = 0;  // by linear() since the backend was made
+  uint64_t weight_bytes_read = 0;  // by linear() and experts() since the backend was made
 };
 
 class Backend {
@@ -206,16 +277,19 @@ class Backend {
   // Of the kernels: "avx512", or the device's.
   virtual std::string_view isa() const = 0;
   virtual BackendStats stats() const = 0;
-  // True when linear() can multiply with weights of this type.
+  // True when linear() and experts() can multiply with weights of this type.
   virtual bool supports(DType dtype) const = 0;
 
   // Errors: out_of_memory; device.
   virtual Result<std::unique_ptr<Matrix>> load_matrix(const MatrixSource& source) = 0;
+  virtual Result<std::unique_ptr<Experts>> load_experts(const ExpertsSource& source) = 0;
   virtual Result<std::unique_ptr<Vector>> load_vector(std::span<const float> values) = 0;
   virtual Result<std::unique_ptr<Activations>> make_activations(uint32_t max_rows,
                                                                 uint32_t n_columns) = 0;
   virtual Result<std::unique_ptr<KvStorage>> make_kv(const KvSpec& spec) = 0;
   virtual Result<std::unique_ptr<Rope>> make_rope(const RopeSpec& spec) = 0;
+  // Sets aside what experts() works in; before its first use.
+  virtual Status reserve_experts(const ExpertsLimits& limits) = 0;
 
   // Starts a step; the ops below work on its rows until finish().
   virtual void begin(const StepInput& input) = 0;
@@ -228,6 +302,8 @@ class Backend {
   virtual void kv_write(const KvWriteOp& op) = 0;
   virtual void attention(const AttentionOp& op) = 0;
   virtual void gated(const GatedOp& op) = 0;
+  virtual void experts(const ExpertsOp& op) = 0;
+  virtual void add_weighted(const AddWeightedOp& op) = 0;
   // x += y, n_rows rows.
   virtual void add(Activations& x, const Activations& y, uint32_t n_rows) = 0;
   // out[i] = x[rows[i]].

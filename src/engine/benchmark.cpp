@@ -7,6 +7,7 @@
 #include "base/aligned_buffer.h"
 #include "base/system_info.h"
 #include "base/thread_pool.h"
+#include "gguf/active.h"
 #include "kernels/kernel_table.h"
 #include "sampling/usable_logits.h"
 #include "scheduler/sequence.h"
@@ -176,10 +177,10 @@ WeightCount count_weights(const LoadedModel& loaded) {
   uint64_t quantised = 0;
   for (const TensorInfo& tensor : loaded.card().tensors()) {
     const bool is_embedding = tensor.name == "token_embd.weight";
-    if (tensor.shape.n_dims() != 2 || (is_embedding && !tied)) {
+    if (tensor.shape.n_dims() < 2 || (is_embedding && !tied)) {
       continue;
     }
-    const uint64_t n = tensor.shape.n_elements().value_or(0);
+    const uint64_t n = active_part(loaded.card(), tensor, tensor.shape.n_elements().value_or(0));
     const bool is_head = is_embedding || tensor.name == "output.weight";
     (is_head ? count.n_head_weights : count.n_layer_weights) += n;
     count.n_bytes += tensor.n_bytes;

@@ -25,7 +25,7 @@ struct BenchmarkResult {
   BenchmarkSpec spec;
   std::vector<double> samples;  // tokens per second of each repetition, all sequences together
   double tokens_per_s = 0;      // the median
-  double gb_per_s = 0;          // weights read, at the median
+  double gb_per_s = 0;          // weights read (of experts, those in use), at the median
   double tops = 0;              // 10^12 multiplications and additions with weights a second
 };
 
@@ -42,9 +42,10 @@ struct BenchmarkSetup {
 };
 Result<MachinePeak> measure_peak(const BenchmarkSetup& setup);
 
-// Bytes of all matrices that a token is multiplied with, and their numbers.
+// Bytes of all matrices that tokens are multiplied with, and how many of their numbers count for
+// one token: of experts, those that it uses.
 struct WeightCount {
-  uint64_t n_bytes = 0;
+  uint64_t n_bytes = 0;          // all experts included
   uint64_t n_layer_weights = 0;  // every token
   uint64_t n_head_weights = 0;   // tokens whose logits are wanted
   bool quantised = false;        // most of them

@@ -14,7 +14,7 @@
 #include <nlohmann/json.hpp>
 
 #include "engine/model_names.h"
-#include "gguf/meta_value.h"
+#include "text/printable.h"
 
 namespace quern {
 namespace {

@@ -310,6 +310,7 @@ uint32_t EngineThread::Impl::retry_after_s() const {
   return drain_.retry_after_s(now_us, n_waiting);
 }
 
+// NOLINTNEXTLINE(readability-function-size): see the header.
 Result<std::unique_ptr<EngineThread>> EngineThread::start(LoadedModel& loaded,
                                                           const EngineThreadConfig& config,
                                                           EngineMetrics& metrics, const Log& log) {

@@ -47,6 +47,7 @@ struct EngineThreadConfig {
 
 class EngineThread {
  public:
+  // NOLINTNEXTLINE(readability-function-size): what runs, how, and the two that it tells of it.
   static Result<std::unique_ptr<EngineThread>> start(LoadedModel& loaded,
                                                      const EngineThreadConfig& config,
                                                      EngineMetrics& metrics, const Log& log);

@@ -11,7 +11,7 @@ namespace {
 
 // A context that only the model's file asks for may be lowered this far rather than evict others.
 constexpr uint64_t kLeastContext = 4096;
-constexpr uint64_t kPoolShare = 2;
+constexpr uint64_t kRoomShare = 2;
 
 }  // namespace
 
@@ -46,7 +46,7 @@ std::optional<uint64_t> kv_pool_bytes(const MemoryNeed& need, uint64_t free_byte
     return std::nullopt;
   }
   const uint64_t room = free_bytes - need.weights_bytes - need.activations_bytes;
-  const uint64_t share = room / kPoolShare / need.block_bytes;
+  const uint64_t share = room / kRoomShare / need.block_bytes;
   return std::clamp(share, need.n_least_blocks, need.n_most_blocks) * need.block_bytes;
 }
 

@@ -7,7 +7,7 @@
 #include <system_error>
 
 #include "engine/model_names.h"
-#include "gguf/meta_value.h"
+#include "text/printable.h"
 #include "gguf/reader.h"
 
 namespace quern {

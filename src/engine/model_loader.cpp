@@ -31,7 +31,8 @@ ModelLoader make_model_loader(ModelLoaderSetup setup, EngineMetrics& metrics, Lo
                         .max_batch_tokens = setup.max_batch_tokens,
                         .max_seqs = setup.engine.engine.max_seqs,
                         .allow_unknown_pre = setup.allow_unknown_pre,
-                        .progress = job.progress};
+                        .progress = job.progress,
+                        .fail_points = setup.engine.engine.fail_points};
     QUERN_ASSIGN(options.backend, make_cpu_backend({.n_threads = setup.n_threads,
                                                     .isa = setup.isa,
                                                     .pack_on_caller = job.quietly}));

@@ -12,8 +12,6 @@
 namespace quern {
 namespace {
 
-constexpr int64_t kMicrosPerMilli = 1000;
-
 uint64_t megabytes(uint64_t n_bytes) {
   return n_bytes >> 20;
 }

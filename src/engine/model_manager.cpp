@@ -12,8 +12,6 @@
 namespace quern {
 namespace {
 
-constexpr int64_t kMicrosPerMilli = 1000;
-
 int64_t keep_alive_us(int64_t keep_alive_ms) {
   constexpr int64_t most = std::numeric_limits<int64_t>::max() / kMicrosPerMilli;
   return keep_alive_ms < 0 ? kKeepForever : std::min(keep_alive_ms, most) * kMicrosPerMilli;

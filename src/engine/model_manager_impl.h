@@ -22,6 +22,8 @@
 
 namespace quern {
 
+inline constexpr int64_t kMicrosPerMilli = 1000;
+
 class ModelManager::Impl final : public LeaseKeeper, public std::enable_shared_from_this<Impl> {
  public:
   Impl(ModelManagerConfig config, EngineMetrics& metrics, const Log& log);

@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "engine/nearest_names.h"
-#include "gguf/meta_value.h"
+#include "text/printable.h"
 
 namespace quern {
 namespace {

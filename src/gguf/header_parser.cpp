@@ -11,6 +11,7 @@
 #include "gguf/cursor.h"
 #include "gguf/ggml_type.h"
 #include "gguf/name_index.h"
+#include "text/printable.h"
 
 namespace quern {
 namespace {

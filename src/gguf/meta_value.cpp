@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "text/printable.h"
 
 namespace quern {
 namespace {
@@ -324,21 +325,6 @@ void MetaValue::rebase(ByteSpan from, ByteSpan to) {
       array.rebase(from, to);
     }
   }
-}
-
-std::string printable(std::string_view text, size_t max_chars) {
-  std::string line;
-  for (const char c : text) {
-    if (line.size() >= max_chars) {
-      return line + "...";
-    }
-    if (c >= 0x20 && c < 0x7f) {
-      line += c;
-    } else {
-      line += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
-    }
-  }
-  return line;
 }
 
 }  // namespace quern

@@ -122,8 +122,4 @@ struct MetaPair {
   MetaValue value;
 };
 
-// Text from outside made fit for one line of a message: control and non-ASCII bytes escaped, cut
-// after about `max_chars` characters.
-std::string printable(std::string_view text, size_t max_chars = 60);
-
 }  // namespace quern

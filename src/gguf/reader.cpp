@@ -11,6 +11,7 @@
 #include "gguf/header_parser.h"
 #include "gguf/name_index.h"
 #include "gguf/validate.h"
+#include "text/printable.h"
 
 namespace quern {
 namespace {

@@ -7,6 +7,8 @@
 #include <cmath>
 #include <string>
 
+#include "text/printable.h"
+
 namespace quern {
 namespace {
 
@@ -41,7 +43,7 @@ constexpr std::array kIntegerRules = {
     IntegerRule{"expert_feed_forward_length", 0, limits::kHidden},
     IntegerRule{"expert_shared_feed_forward_length", 0, limits::kHidden},
     IntegerRule{"expert_count", 0, limits::kExperts},
-    IntegerRule{"expert_used_count", 0, limits::kExperts},
+    IntegerRule{"expert_used_count", 0, limits::kExpertsUsed},
     IntegerRule{"expert_shared_count", 0, limits::kExperts},
     IntegerRule{"leading_dense_block_count", 0, limits::kLayers},
     IntegerRule{"attention.head_count", 1, limits::kHeads, true},

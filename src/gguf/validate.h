@@ -18,6 +18,7 @@ inline constexpr int64_t kHeads = 1 << 14;
 inline constexpr int64_t kHeadDim = 1024;  // twice that of published models; KV kernels rely on it
 inline constexpr int64_t kLayers = 1024;
 inline constexpr int64_t kExperts = 1 << 14;
+inline constexpr int64_t kExpertsUsed = 256;  // by one token
 }  // namespace model_limits
 
 // Hyper-parameters: counts in range, heads divide, eps finite and positive, rope dimensions even,

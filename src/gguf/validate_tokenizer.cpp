@@ -6,6 +6,7 @@
 #include <string>
 
 #include "gguf/validate.h"
+#include "text/printable.h"
 
 namespace quern {
 namespace {
@@ -109,6 +110,18 @@ class TokenizerCheck {
       return refused("tokenizer.ggml.tokens is empty", "at least one token");
     }
     tokens_ = *tokens;
+    return check_vocab_size();
+  }
+
+  // A larger one is common: rows that pad the embedding.
+  Status check_vocab_size() const {
+    const MetaValue* value = card_.find_arch("vocab_size");
+    const auto n_rows = value == nullptr ? std::nullopt : value->as_i64();
+    if (n_rows && *n_rows < static_cast<int64_t>(tokens_.size())) {
+      return refused(fmt::format("{}.vocab_size is {} for {} tokens", card_.architecture(), *n_rows,
+                                 tokens_.size()),
+                     "at least one for each token");
+    }
     return {};
   }
 

@@ -13,6 +13,7 @@
 #include "gguf/ggml_type.h"
 #include "gguf/header_parser.h"
 #include "gguf/reader.h"
+#include "text/printable.h"
 
 namespace quern {
 namespace {

@@ -161,6 +161,14 @@ struct GatedArgs {
   Activation activation = Activation::silu;
 };
 
+// x += scale * y, each element rounded once (fused).
+struct AddScaledArgs {
+  float* x = nullptr;
+  const float* y = nullptr;
+  float scale = 0;
+  size_t n = 0;
+};
+
 // Small loops that come as near as code can to what the machine is able to do, for figures in
 // percent of peak. Each does at least the amount asked for and returns the amount it did; the
 // caller takes the time. They share nothing, so one on every thread gives the machine's peak.
@@ -188,6 +196,7 @@ struct KernelTable {
   void (*rms_norm)(const RmsNormArgs&) = nullptr;
   void (*rope)(const RopeArgs&) = nullptr;
   void (*add)(float* x, const float* y, size_t n) = nullptr;  // x += y
+  void (*add_scaled)(const AddScaledArgs&) = nullptr;
   void (*gated)(const GatedArgs&) = nullptr;
   void (*kv_write)(const KvWriteArgs&) = nullptr;
   void (*attention)(const AttentionArgs&) = nullptr;

@@ -32,6 +32,7 @@ KernelTable make_table() {
   t.rms_norm = avx2::rms_norm;
   t.rope = avx2::rope;
   t.add = avx2::add;
+  t.add_scaled = avx2::add_scaled;
   t.gated = avx2::gated;
   t.kv_write = avx2::kv_write;
   t.attention = avx2::attention;

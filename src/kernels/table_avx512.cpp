@@ -32,6 +32,7 @@ KernelTable make_table() {
   t.rms_norm = avx512::rms_norm;
   t.rope = avx512::rope;
   t.add = avx512::add;
+  t.add_scaled = avx512::add_scaled;
   t.gated = avx512::gated;
   t.kv_write = avx512::kv_write;
   t.attention = avx512::attention;

@@ -46,6 +46,37 @@ Result<FfnWeights> load_ffn(WeightLoader& loader, const ModelConfig& config, uin
   return w;
 }
 
+Status need_experts(const ModelConfig& config) {
+  if (config.experts.n_experts > 0) {
+    return {};
+  }
+  return fail({.kind = ErrorKind::invalid_input,
+               .where = "model",
+               .what = fmt::format("'{}.expert_count' is missing or 0", config.architecture),
+               .expected = "the number of experts"});
+}
+
+Result<ExpertWeights> load_experts(WeightLoader& loader, const ModelConfig& config,
+                                   uint32_t layer) {
+  const auto named = [&](std::string_view suffix) { return layer_tensor(layer, suffix); };
+  const auto& [n_experts, n_used, d_ff, normalise, weights_scale] = config.experts;
+  const uint32_t d_model = config.d_model;
+  ExpertWeights w;
+  QUERN_ASSIGN(w.norm, loader.vector(named("ffn_norm.weight"), d_model));
+  QUERN_ASSIGN(w.router, loader.matrix(named("ffn_gate_inp.weight"), n_experts, d_model));
+  QUERN_ASSIGN(w.gate, loader.experts(named("ffn_gate"), {n_experts, d_ff, d_model}));
+  QUERN_ASSIGN(w.up, loader.experts(named("ffn_up"), {n_experts, d_ff, d_model}));
+  QUERN_ASSIGN(w.down, loader.experts(named("ffn_down"), {n_experts, d_model, d_ff}));
+  if (config.d_ff == 0) {
+    return w;
+  }
+  QUERN_ASSIGN(w.shared_router, loader.matrix(named("ffn_gate_inp_shexp.weight"), 1, d_model));
+  QUERN_ASSIGN(w.shared_gate, loader.matrix(named("ffn_gate_shexp.weight"), config.d_ff, d_model));
+  QUERN_ASSIGN(w.shared_up, loader.matrix(named("ffn_up_shexp.weight"), config.d_ff, d_model));
+  QUERN_ASSIGN(w.shared_down, loader.matrix(named("ffn_down_shexp.weight"), d_model, config.d_ff));
+  return w;
+}
+
 Result<std::unique_ptr<Rope>> load_rope(WeightLoader& loader, ModelConfig& config,
                                         bool interleaved) {
   if (loader.has("rope_freqs.weight")) {
@@ -122,6 +153,42 @@ void run_ffn(const BlockContext& context, const FfnWeights& w) {
   const LinearTarget down{.weight = w.down.get(), .bias = w.down_bias.get(), .out = a.h.get()};
   backend.linear({.x = a.gate.get(), .targets = {&down, 1}, .n_rows = n_rows});
   backend.add(*a.x, *a.h, n_rows);
+}
+
+void run_experts(const BlockContext& context, const ExpertWeights& w) {
+  const auto& [backend, kv, config, a, rope, n_rows] = context;
+  backend.rms_norm({.x = a.x.get(),
+                    .weight = w.norm.get(),
+                    .out = a.h.get(),
+                    .n_rows = n_rows,
+                    .eps = config.rms_eps});
+  const bool has_shared = w.shared_router != nullptr;
+  const std::array<LinearTarget, 4> targets = {{
+      {.weight = w.router.get(), .out = a.router.get()},
+      {.weight = w.shared_router.get(), .out = a.shared_router.get()},
+      {.weight = w.shared_gate.get(), .out = a.gate.get()},
+      {.weight = w.shared_up.get(), .out = a.up.get()},
+  }};
+  backend.linear(
+      {.x = a.h.get(), .targets = std::span(targets).first(has_shared ? 4 : 1), .n_rows = n_rows});
+  backend.experts({.x = a.h.get(),
+                   .router = a.router.get(),
+                   .gate = w.gate.get(),
+                   .up = w.up.get(),
+                   .down = w.down.get(),
+                   .out = a.x.get(),
+                   .n_rows = n_rows,
+                   .n_used = config.experts.n_used,
+                   .normalise = config.experts.normalise.value_or(true),
+                   .scale = static_cast<float>(config.experts.weights_scale)});
+  if (!has_shared) {
+    return;
+  }
+  backend.gated({.gate = a.gate.get(), .up = a.up.get(), .out = a.gate.get(), .n_rows = n_rows});
+  const LinearTarget down{.weight = w.shared_down.get(), .out = a.h.get()};
+  backend.linear({.x = a.gate.get(), .targets = {&down, 1}, .n_rows = n_rows});
+  backend.add_weighted(
+      {.x = a.x.get(), .y = a.h.get(), .logits = a.shared_router.get(), .n_rows = n_rows});
 }
 
 }  // namespace quern

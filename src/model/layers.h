@@ -27,6 +27,18 @@ struct FfnWeights {
   std::unique_ptr<Vector> gate_bias, up_bias, down_bias;  // null for none
 };
 
+// A mixture of experts, and the dense block that some architectures run beside it on every token.
+struct ExpertWeights {
+  std::unique_ptr<Vector> norm;           // [d_model]
+  std::unique_ptr<Matrix> router;         // [n_experts, d_model]
+  std::unique_ptr<Experts> gate, up;      // of [experts.d_ff, d_model]
+  std::unique_ptr<Experts> down;          // of [d_model, experts.d_ff]
+  std::unique_ptr<Matrix> shared_router;  // [1, d_model]; null where no block is shared
+  std::unique_ptr<Matrix> shared_gate;    // [d_ff, d_model]
+  std::unique_ptr<Matrix> shared_up;      // [d_ff, d_model]
+  std::unique_ptr<Matrix> shared_down;    // [d_model, d_ff]
+};
+
 // Which layer's attention to load, and what is particular to it.
 struct AttentionSpec {
   uint32_t layer = 0;
@@ -37,6 +49,9 @@ struct AttentionSpec {
 Result<AttentionWeights> load_attention(WeightLoader& loader, const ModelConfig& config,
                                         const AttentionSpec& spec);
 Result<FfnWeights> load_ffn(WeightLoader& loader, const ModelConfig& config, uint32_t layer);
+// An error where the file names no experts.
+Status need_experts(const ModelConfig& config);
+Result<ExpertWeights> load_experts(WeightLoader& loader, const ModelConfig& config, uint32_t layer);
 // The rotation by the config, with the file's rope_freqs where it has them.
 Result<std::unique_ptr<Rope>> load_rope(WeightLoader& loader, ModelConfig& config,
                                         bool interleaved);
@@ -55,5 +70,7 @@ struct BlockContext {
 void run_attention(const BlockContext& context, const AttentionWeights& weights, uint32_t layer);
 // x += down(silu(gate(norm(x))) * up(norm(x)))
 void run_ffn(const BlockContext& context, const FfnWeights& weights);
+// x += sum of weight * expert(norm(x)) + sigmoid(shared_router(norm(x))) * shared(norm(x))
+void run_experts(const BlockContext& context, const ExpertWeights& weights);
 
 }  // namespace quern

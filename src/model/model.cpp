@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "model/registry.h"
+#include "text/printable.h"
 
 namespace quern {
 namespace {
@@ -24,6 +25,12 @@ Result<std::unique_ptr<Model>> Model::load(const ModelCard& card, Backend& backe
          .where = "model",
          .what = fmt::format("architecture '{}' is not supported", printable(card.architecture())),
          .expected = "one of " + supported_architectures()});
+  }
+  if (card.tensors().empty()) {
+    return fail({.kind = ErrorKind::invalid_input,
+                 .where = "model",
+                 .what = "the file holds a vocabulary and no weights",
+                 .expected = "a model"});
   }
   QUERN_ASSIGN(ModelConfig config, read_model_config(card));
   const TensorInfo* embedding = card.find_tensor("token_embd.weight");
@@ -69,8 +76,19 @@ Status Model::make_activations(const ModelOptions& options) {
   QUERN_TRY(make(a.k, options.max_rows, c.n_kv_heads * c.head_dim));
   QUERN_TRY(make(a.v, options.max_rows, c.n_kv_heads * c.head_dim));
   QUERN_TRY(make(a.attended, options.max_rows, c.n_heads * c.head_dim));
-  QUERN_TRY(make(a.gate, options.max_rows, c.d_ff));
-  QUERN_TRY(make(a.up, options.max_rows, c.d_ff));
+  if (c.d_ff > 0) {
+    QUERN_TRY(make(a.gate, options.max_rows, c.d_ff));
+    QUERN_TRY(make(a.up, options.max_rows, c.d_ff));
+  }
+  if (c.experts.n_experts > 0) {
+    QUERN_TRY(make(a.router, options.max_rows, c.experts.n_experts));
+    QUERN_TRY(make(a.shared_router, options.max_rows, 1));
+    QUERN_TRY(backend_.reserve_experts({.max_rows = options.max_rows,
+                                        .n_experts = c.experts.n_experts,
+                                        .n_used = c.experts.n_used,
+                                        .d_model = c.d_model,
+                                        .d_ff = c.experts.d_ff}));
+  }
   QUERN_TRY(make(a.head_rows, kMaxLogitRows, c.d_model));
   QUERN_TRY(make(a.logits, kMaxLogitRows, c.vocab_size));
   sequences_.reserve(options.max_sequences);

@@ -29,16 +29,18 @@ struct ModelOptions {
 
 // Intermediate rows of a forward pass, sized once.
 struct ModelActivations {
-  std::unique_ptr<Activations> x;          // [max_rows, d_model] residual stream
-  std::unique_ptr<Activations> h;          // [max_rows, d_model] normed input of a block
-  std::unique_ptr<Activations> q;          // [max_rows, n_heads * head_dim]
-  std::unique_ptr<Activations> k;          // [max_rows, n_kv_heads * head_dim]
-  std::unique_ptr<Activations> v;          // [max_rows, n_kv_heads * head_dim]
-  std::unique_ptr<Activations> attended;   // [max_rows, n_heads * head_dim]
-  std::unique_ptr<Activations> gate;       // [max_rows, d_ff]
-  std::unique_ptr<Activations> up;         // [max_rows, d_ff]
-  std::unique_ptr<Activations> head_rows;  // [kMaxLogitRows, d_model]
-  std::unique_ptr<Activations> logits;     // [kMaxLogitRows, vocab_size]
+  std::unique_ptr<Activations> x;              // [max_rows, d_model] residual stream
+  std::unique_ptr<Activations> h;              // [max_rows, d_model] normed input of a block
+  std::unique_ptr<Activations> q;              // [max_rows, n_heads * head_dim]
+  std::unique_ptr<Activations> k;              // [max_rows, n_kv_heads * head_dim]
+  std::unique_ptr<Activations> v;              // [max_rows, n_kv_heads * head_dim]
+  std::unique_ptr<Activations> attended;       // [max_rows, n_heads * head_dim]
+  std::unique_ptr<Activations> gate;           // [max_rows, d_ff]; null where d_ff is 0
+  std::unique_ptr<Activations> up;             // the same
+  std::unique_ptr<Activations> router;         // [max_rows, n_experts]; null without experts
+  std::unique_ptr<Activations> shared_router;  // [max_rows, 1]; null without experts
+  std::unique_ptr<Activations> head_rows;      // [kMaxLogitRows, d_model]
+  std::unique_ptr<Activations> logits;         // [kMaxLogitRows, vocab_size]
 };
 
 class Model {

@@ -49,6 +49,12 @@ class Keys {
     return count(suffix, max);
   }
 
+  // As count_or, but 0 is a value too, as good as none.
+  Result<uint32_t> count_or_none(std::string_view suffix, int64_t max) const {
+    const MetaValue* value = card_.find_arch(suffix);
+    return value != nullptr && value->as_i64() == 0 ? 0 : count_or(suffix, max, 0);
+  }
+
   // A factor of 0 is how some files write that there is none; llama.cpp reads it so.
   Result<double> factor_or(std::string_view suffix, double fallback) const {
     const MetaValue* value = card_.find_arch(suffix);
@@ -91,6 +97,52 @@ Result<RopeScaling> scaling_kind(const ModelCard& card) {
                .where = "model",
                .what = fmt::format("rope scaling type {}", value->to_string()),
                .expected = "none, linear or yarn"});
+}
+
+// Softmax is how routers of the architectures here turn logits into weights; the number is GGUF's.
+Status check_gating(const ModelCard& card) {
+  constexpr int64_t kSoftmax = 1;
+  const MetaValue* value = card.find_arch("expert_gating_func");
+  if (value == nullptr || value->as_i64().value_or(-1) == 0 || value->as_i64() == kSoftmax) {
+    return {};
+  }
+  return fail({.kind = ErrorKind::unsupported,
+               .where = "model",
+               .what = fmt::format("expert gating function {}", value->to_string()),
+               .expected = "1 (softmax)"});
+}
+
+Status read_experts(const ModelCard& card, ModelConfig& config) {
+  const Keys keys(card);
+  ExpertsConfig& experts = config.experts;
+  QUERN_ASSIGN(experts.n_used, keys.count("expert_used_count", limits::kExpertsUsed));
+  if (experts.n_used > experts.n_experts) {
+    return fail(bad(fmt::format("{} of {} experts used", experts.n_used, experts.n_experts),
+                    "no more than there are"));
+  }
+  QUERN_ASSIGN(experts.d_ff, keys.count_or_none("expert_feed_forward_length", limits::kHidden));
+  if (experts.d_ff == 0) {
+    // Mixtral's files: every expert is as wide as a dense block.
+    QUERN_ASSIGN(experts.d_ff, keys.count("feed_forward_length", limits::kHidden));
+  }
+  QUERN_ASSIGN(config.d_ff,
+               keys.count_or_none("expert_shared_feed_forward_length", limits::kHidden));
+  QUERN_ASSIGN(experts.weights_scale, keys.factor_or("expert_weights_scale", 1.0));
+  if (const MetaValue* value = card.find_arch("expert_weights_norm"); value != nullptr) {
+    experts.normalise = value->as_bool();
+  }
+  return check_gating(card);
+}
+
+// The width of the dense block, or the experts.
+Status read_feed_forward(const ModelCard& card, ModelConfig& config) {
+  const Keys keys(card);
+  QUERN_ASSIGN(config.experts.n_experts, keys.count_or_none("expert_count", limits::kExperts));
+  if (config.experts.n_experts > 0) {
+    return read_experts(card, config);
+  }
+  QUERN_ASSIGN(config.d_ff, keys.count("feed_forward_length", limits::kHidden));
+  return {};
 }
 
 Status read_rope(const ModelCard& card, ModelConfig& config) {
@@ -137,7 +189,7 @@ Result<ModelConfig> read_model_config(const ModelCard& card) {
   config.architecture = card.architecture();
   QUERN_ASSIGN(config.n_layers, keys.count("block_count", limits::kLayers));
   QUERN_ASSIGN(config.d_model, keys.count("embedding_length", limits::kWidth));
-  QUERN_ASSIGN(config.d_ff, keys.count("feed_forward_length", limits::kHidden));
+  QUERN_TRY(read_feed_forward(card, config));
   QUERN_ASSIGN(config.n_heads, keys.count("attention.head_count", limits::kHeads));
   QUERN_ASSIGN(config.n_kv_heads,
                keys.count_or("attention.head_count_kv", limits::kHeads, config.n_heads));

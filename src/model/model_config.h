@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -27,6 +28,16 @@ struct RopeConfig {
   std::vector<float> frequency_divisors;  // [n_rotated / 2] (Llama 3's rope_freqs), or empty
 };
 
+// A mixture of experts in place of the dense feed-forward block.
+struct ExpertsConfig {
+  uint32_t n_experts = 0;  // 0: the block is dense
+  uint32_t n_used = 0;     // by each token
+  uint32_t d_ff = 0;       // of one expert
+  // The chosen experts' weights add up to 1; where the file does not say, the architecture does.
+  std::optional<bool> normalise;
+  double weights_scale = 1.0;
+};
+
 struct ModelConfig {
   std::string architecture;
   uint32_t n_layers = 0;
@@ -34,7 +45,9 @@ struct ModelConfig {
   uint32_t n_kv_heads = 0;
   uint32_t head_dim = 0;
   uint32_t d_model = 0;
+  // Of the dense block; with experts, of the one that works on every token, 0 where there is none.
   uint32_t d_ff = 0;
+  ExpertsConfig experts;
   uint32_t vocab_size = 0;
   uint32_t max_context = 0;  // positions that the model was made for
   float rms_eps = 0;

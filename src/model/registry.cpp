@@ -4,9 +4,9 @@ namespace quern {
 namespace {
 
 constexpr Architecture kArchitectures[] = {
-    {"llama", load_llama},  // Llama 1 to 3, SmolLM2, Mistral
-    {"qwen2", load_qwen2},
-    {"qwen3", load_qwen3},
+    {"llama", load_llama},  // Llama 1 to 3, SmolLM2, Mistral, Mixtral
+    {"qwen2", load_qwen2}, {"qwen2moe", load_qwen2moe},
+    {"qwen3", load_qwen3}, {"qwen3moe", load_qwen3moe},
 };
 
 }  // namespace

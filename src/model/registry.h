@@ -21,6 +21,8 @@ std::string supported_architectures();
 // Defined in arch/.
 Result<std::unique_ptr<Model>> load_llama(ModelConfig config, WeightLoader& loader);
 Result<std::unique_ptr<Model>> load_qwen2(ModelConfig config, WeightLoader& loader);
+Result<std::unique_ptr<Model>> load_qwen2moe(ModelConfig config, WeightLoader& loader);
 Result<std::unique_ptr<Model>> load_qwen3(ModelConfig config, WeightLoader& loader);
+Result<std::unique_ptr<Model>> load_qwen3moe(ModelConfig config, WeightLoader& loader);
 
 }  // namespace quern

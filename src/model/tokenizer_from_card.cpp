@@ -6,6 +6,8 @@
 
 #include <fmt/format.h>
 
+#include "text/printable.h"
+
 namespace quern {
 
 namespace {

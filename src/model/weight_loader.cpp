@@ -7,10 +7,6 @@
 namespace quern {
 namespace {
 
-ByteSpan bytes_of(const MappedFile& file, const TensorInfo& tensor) {
-  return file.bytes().subspan(tensor.file_offset, tensor.n_bytes);
-}
-
 Error wrong(const std::string& what, const std::string& expected) {
   return {.kind = ErrorKind::invalid_input, .where = "model", .what = what, .expected = expected};
 }
@@ -74,24 +70,83 @@ Status WeightLoader::finished_with(const TensorInfo& tensor) {
   return {};
 }
 
+ByteSpan WeightLoader::bytes_of(const TensorInfo& tensor) const {
+  return files_[tensor.file_index].bytes().subspan(tensor.file_offset, tensor.n_bytes);
+}
+
+Status WeightLoader::check_type(const TensorInfo& tensor) const {
+  if (backend_->supports(tensor.dtype)) {
+    return {};
+  }
+  return fail(
+      {.kind = ErrorKind::unsupported,
+       .where = "model",
+       .what = fmt::format("tensor '{}' is stored as {}, which this build cannot compute with",
+                           tensor.name, quern::name(tensor.dtype)),
+       .expected = "F32, F16, BF16, Q4_0 to Q8_0, Q2_K to Q6_K, IQ4_NL, IQ4_XS or MXFP4"});
+}
+
 Result<std::unique_ptr<Matrix>> WeightLoader::matrix(const std::string& name, uint32_t n_rows,
                                                      uint32_t n_columns) {
-  QUERN_ASSIGN(const TensorInfo* tensor, find(name, Shape{n_rows, n_columns}));
-  if (!backend_->supports(tensor->dtype)) {
-    return fail(
-        {.kind = ErrorKind::unsupported,
-         .where = "model",
-         .what = fmt::format("tensor '{}' is stored as {}, which this build cannot compute with",
-                             name, quern::name(tensor->dtype)),
-         .expected = "F32, F16, BF16, Q4_0 to Q8_0, Q2_K to Q6_K, IQ4_NL, IQ4_XS or MXFP4"});
-  }
+  const TensorInfo* there = card_->find_tensor(name);
+  const bool is_row = n_rows == 1 && there != nullptr && there->shape.n_dims() == 1;
+  QUERN_ASSIGN(const TensorInfo* tensor,
+               find(name, is_row ? Shape{n_columns} : Shape{n_rows, n_columns}));
+  QUERN_TRY(check_type(*tensor));
   QUERN_TRY(check_memory(*tensor));
   auto matrix = backend_->load_matrix({.dtype = tensor->dtype,
                                        .n_rows = n_rows,
                                        .n_columns = n_columns,
-                                       .bytes = bytes_of(files_[tensor->file_index], *tensor)});
+                                       .bytes = bytes_of(*tensor)});
   QUERN_TRY(finished_with(*tensor));
   return matrix;
+}
+
+// One tensor of all experts, or one of each.
+Result<std::vector<const TensorInfo*>> WeightLoader::find_experts(const std::string& stem,
+                                                                  const Shape& shape) {
+  std::vector<const TensorInfo*> tensors;
+  if (!has(stem + ".0.weight")) {
+    QUERN_ASSIGN(const TensorInfo* tensor, find(stem + "_exps.weight", shape));
+    tensors.push_back(tensor);
+    return tensors;
+  }
+  for (uint64_t e = 0; e < shape[0]; ++e) {
+    const std::string name = fmt::format("{}.{}.weight", stem, e);
+    QUERN_ASSIGN(const TensorInfo* tensor, find(name, Shape{shape[1], shape[2]}));
+    if (e > 0 && tensor->dtype != tensors[0]->dtype) {
+      return fail(
+          {.kind = ErrorKind::unsupported,
+           .where = "model",
+           .what = fmt::format("tensor '{}' is stored as {}", name, quern::name(tensor->dtype)),
+           .expected = fmt::format("{} as its fellow experts", quern::name(tensors[0]->dtype))});
+    }
+    tensors.push_back(tensor);
+  }
+  return tensors;
+}
+
+Result<std::unique_ptr<Experts>> WeightLoader::experts(const std::string& stem,
+                                                       const Shape& shape) {
+  QUERN_ASSIGN(const std::vector<const TensorInfo*> tensors, find_experts(stem, shape));
+  QUERN_TRY(check_type(*tensors[0]));
+  QUERN_TRY(check_memory(*tensors[0]));
+  std::vector<ByteSpan> rows;
+  for (const TensorInfo* tensor : tensors) {
+    const uint64_t n_here = shape[0] / tensors.size();
+    const uint64_t n_bytes = tensor->n_bytes / n_here;
+    for (uint64_t e = 0; e < n_here; ++e) {
+      rows.push_back(bytes_of(*tensor).subspan(e * n_bytes, n_bytes));
+    }
+  }
+  auto experts = backend_->load_experts({.dtype = tensors[0]->dtype,
+                                         .n_rows = static_cast<uint32_t>(shape[1]),
+                                         .n_columns = static_cast<uint32_t>(shape[2]),
+                                         .experts = rows});
+  for (const TensorInfo* tensor : tensors) {
+    QUERN_TRY(finished_with(*tensor));
+  }
+  return experts;
 }
 
 Result<std::vector<float>> WeightLoader::host_vector(const std::string& name, uint32_t n) {
@@ -102,8 +157,7 @@ Result<std::vector<float>> WeightLoader::host_vector(const std::string& name, ui
   }
   QUERN_TRY(check_memory(*tensor));
   std::vector<float> values(n);
-  dequantise_row(tensor->dtype, bytes_of(files_[tensor->file_index], *tensor).data(), values.data(),
-                 n);
+  dequantise_row(tensor->dtype, bytes_of(*tensor).data(), values.data(), n);
   QUERN_TRY(finished_with(*tensor));
   return values;
 }

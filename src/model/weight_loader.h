@@ -36,9 +36,13 @@ class WeightLoader {
   const ModelCard& card() const { return *card_; }
   Backend& backend() { return *backend_; }
 
-  // A tensor [n_rows, n_columns] as a matrix. `name` is the file's, e.g. "blk.3.attn_q.weight".
+  // A tensor [n_rows, n_columns], or [n_columns] for one row, as a matrix. `name` is the file's,
+  // e.g. "blk.3.attn_q.weight".
   Result<std::unique_ptr<Matrix>> matrix(const std::string& name, uint32_t n_rows,
                                          uint32_t n_columns);
+  // The matrices of all experts: a tensor STEM_exps.weight [n_experts, n_rows, n_columns], or, as
+  // older files have them, STEM.0.weight, STEM.1.weight and so on.
+  Result<std::unique_ptr<Experts>> experts(const std::string& stem, const Shape& shape);
   // A tensor [n] of plain numbers.
   Result<std::unique_ptr<Vector>> vector(const std::string& name, uint32_t n);
   // Null when the file has none.
@@ -55,6 +59,9 @@ class WeightLoader {
   WeightLoader() = default;
   Result<const TensorInfo*> find(const std::string& name, const Shape& want);
   Status check_memory(const TensorInfo& tensor) const;
+  Status check_type(const TensorInfo& tensor) const;
+  Result<std::vector<const TensorInfo*>> find_experts(const std::string& stem, const Shape& shape);
+  ByteSpan bytes_of(const TensorInfo& tensor) const;
   Status finished_with(const TensorInfo& tensor);
 
   const ModelCard* card_ = nullptr;

@@ -7,7 +7,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "gguf/meta_value.h"
+#include "text/printable.h"
 
 namespace quern::server {
 namespace {

@@ -3,7 +3,7 @@
 #include <utility>
 
 #include "base/system_info.h"
-#include "gguf/meta_value.h"
+#include "text/printable.h"
 #include "server/api_error.h"
 #include "server/health.h"
 #include "server/live_requests.h"

@@ -56,7 +56,8 @@ std::optional<ApiError> finish_error(const GenerationEvent& event, const ModelLe
       *event.finish == FinishReason::length) {
     return std::nullopt;
   }
-  const Error unknown{.kind = ErrorKind::device, .where = "engine", .what = "the request failed", .expected = {}};
+  const Error unknown{
+      .kind = ErrorKind::device, .where = "engine", .what = "the request failed", .expected = {}};
   ApiError error = from_finish(*event.finish, event.cause, event.error.value_or(unknown));
   if (error.status == 429) {
     error.retry_after_s = lease.engine().retry_after_s();

@@ -1,8 +1,8 @@
 // AnswerCollector: puts the events of generations together to whole answers, one for each choice.
 // Not thread-safe: used on the exchange's strand. Owns what it collects.
 //
-//   Api<std::vector<ChoiceAnswer>> answers = co_await collect_answers(generation, {.n_choices = n});
-//   if (!answers) -> the error to answer with (429, 499, 503, 504 ...)
+//   Api<std::vector<ChoiceAnswer>> answers = co_await collect_answers(generation, {.n_choices =
+//   n}); if (!answers) -> the error to answer with (429, 499, 503, 504 ...)
 //
 // Streams look at each event themselves and share only finish_error() and make_tool_call_id().
 #pragma once

@@ -100,7 +100,8 @@ ApiError from_error(const Error& error) {
     case ErrorKind::device:
       return unavailable("device_error", std::move(message));
     case ErrorKind::cancelled:
-      return {.status = 499, .type = "cancelled", .code = "cancelled", .message = std::move(message)};
+      return {
+          .status = 499, .type = "cancelled", .code = "cancelled", .message = std::move(message)};
     case ErrorKind::invalid_input:
     case ErrorKind::usage:
       break;

@@ -11,7 +11,7 @@ namespace quern::server {
 namespace {
 
 // Below, rendering and encoding take less time than handing them to another thread and back.
-constexpr size_t kOffloadWeight = 256;        // in jinja::Value::weight(), 64 bytes of text each
+constexpr size_t kOffloadWeight = 256;  // in jinja::Value::weight(), 64 bytes of text each
 constexpr size_t kOffloadBytes = 16 * 1024;
 
 std::string special_text(const Tokenizer& tokenizer, std::optional<TokenId> id) {
@@ -32,7 +32,8 @@ Result<ChatTokens> make_chat_tokens(const LoadedModel& model, const ChatInput& i
                           .now = server_time()};
   QUERN_ASSIGN(const std::string prompt, render_chat(*model.chat_template(), input, texts));
   ChatTokens chat;
-  QUERN_ASSIGN(chat.tokens, tokenizer.encode(prompt, {.add_special = false, .parse_special = true}));
+  QUERN_ASSIGN(chat.tokens,
+               tokenizer.encode(prompt, {.add_special = false, .parse_special = true}));
   const auto source = model.card().string("tokenizer.chat_template");
   chat.format = detect_answer_format(source.value_or(""), prompt, !input.tool_names.empty());
   chat.format.tool_names = input.tool_names;

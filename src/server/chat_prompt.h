@@ -13,7 +13,8 @@
 namespace quern::server {
 
 struct ChatInput {
-  jinja::Value messages;  // list of dicts as templates expect them (OpenAI's shape, content as text)
+  jinja::Value
+      messages;  // list of dicts as templates expect them (OpenAI's shape, content as text)
   jinja::Value tools = jinja::Value::none();  // none when there are none
   std::vector<std::string> tool_names = {};
   std::string last_role = {};         // of the last message

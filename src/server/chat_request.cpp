@@ -283,8 +283,8 @@ void read_tools(Fields& fields, ChatInput& out) {
 }
 
 void read_template_options(Fields& fields, ChatInput& out) {
-  constexpr std::array<std::string_view, 5> kReserved = {"messages", "tools", "add_generation_prompt",
-                                                         "bos_token", "eos_token"};
+  constexpr std::array<std::string_view, 5> kReserved = {
+      "messages", "tools", "add_generation_prompt", "bos_token", "eos_token"};
   fields.boolean("add_generation_prompt", out.add_generation_prompt);
   fields.boolean("continue_final_message", out.continue_final);
   if (out.continue_final) {
@@ -308,9 +308,9 @@ void read_template_options(Fields& fields, ChatInput& out) {
   }
   for (const auto& [name, json] : variables->items()) {
     if (std::ranges::find(kReserved, name) != kReserved.end()) {
-      fields.fault("chat_template_kwargs." + name,
-                   fmt::format("chat_template_kwargs.{} is set by the server; expected other names",
-                               name));
+      fields.fault(
+          "chat_template_kwargs." + name,
+          fmt::format("chat_template_kwargs.{} is set by the server; expected other names", name));
       return;
     }
     auto value = to_value(json);

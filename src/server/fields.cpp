@@ -201,11 +201,11 @@ void Fields::word(std::string_view name, std::string& out,
   if (json == nullptr) {
     return;
   }
-  if (!json->is_string() || std::ranges::find(words, json->get_ref<const std::string&>()) ==
-                                words.end()) {
-    fault(name, fmt::format("{} is {}; expected {}", full_name(name),
-                            json->is_string() ? "another word" : describe(*json),
-                            list_words(words)));
+  if (!json->is_string() ||
+      std::ranges::find(words, json->get_ref<const std::string&>()) == words.end()) {
+    fault(name,
+          fmt::format("{} is {}; expected {}", full_name(name),
+                      json->is_string() ? "another word" : describe(*json), list_words(words)));
     return;
   }
   out = json->get<std::string>();
@@ -224,9 +224,8 @@ void Fields::strings(std::string_view name, std::vector<std::string>& out, size_
     values.push_back(item.get<std::string>());
     return true;
   };
-  const bool is_fine = json->is_array()
-                           ? json->size() <= n_most && std::ranges::all_of(*json, take)
-                           : take(*json);
+  const bool is_fine =
+      json->is_array() ? json->size() <= n_most && std::ranges::all_of(*json, take) : take(*json);
   if (!is_fine) {
     unexpected(name, *json,
                fmt::format("a string that is not empty, or a list of at most {}", n_most));
@@ -281,7 +280,8 @@ const Json* Fields::array(std::string_view name, Range<size_t> n_items) {
 void Fields::unsupported(std::string_view name, std::string_view why) {
   const Json* json = find(name);
   if (json != nullptr && !is_empty(*json) && !error_) {
-    error_ = bad_field(full_name(name), fmt::format("{} is not supported: {}", full_name(name), why));
+    error_ =
+        bad_field(full_name(name), fmt::format("{} is not supported: {}", full_name(name), why));
     error_->code = "unsupported";
   }
 }

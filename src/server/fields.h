@@ -1,6 +1,5 @@
-// Fields: reads the members of a request's JSON object, with types and ranges checked; remembers the
-// first one at fault.
-// Not thread-safe. Borrows the object.
+// Fields: reads the members of a request's JSON object, with types and ranges checked; remembers
+// the first one at fault. Not thread-safe. Borrows the object.
 #pragma once
 
 #include <concepts>
@@ -96,7 +95,8 @@ size_t n_characters(std::string_view text);
 inline constexpr size_t kMaxStopStrings = 16;
 inline constexpr size_t kMaxStopChars = 1024;
 
-// priority (an integer, or high, normal, low), timeout_ms, queue_timeout_ms, first_token_timeout_ms.
+// priority (an integer, or high, normal, low), timeout_ms, queue_timeout_ms,
+// first_token_timeout_ms.
 void read_schedule(Fields& fields, ScheduleFields& out);
 // A string or at most kMaxStopStrings of them, each of 1 to kMaxStopChars characters.
 void read_stop(Fields& fields, std::string_view name, std::vector<std::string>& out);

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "gguf/meta_value.h"
+#include "text/printable.h"
 
 namespace quern::server {
 namespace {

@@ -7,8 +7,9 @@
 #include <utility>
 
 #include "base/system_info.h"
+#include "server/chat_prompt.h"
+#include "server/embedding_batch.h"
 #include "server/ollama_fields.h"
-#include "server/openai_embeddings.h"
 #include "server/reply.h"
 #include "server/request_deadlines.h"
 
@@ -50,6 +51,24 @@ struct Embedded {
   int64_t load_us = 0;
 };
 
+boost::asio::awaitable<Api<EmbeddingBatch>> make_batch(ServerContext& context,
+                                                       const ModelLease& lease,
+                                                       OllamaEmbedCall& call) {
+  EmbeddingBatch batch{.inputs = {}, .schedule = call.schedule, .cache_salt = {}};
+  for (std::string& input : call.inputs) {
+    Api<std::vector<TokenId>> tokens = co_await text_tokens(context, lease, std::move(input));
+    if (!tokens) {
+      co_return refuse(std::move(tokens.error()));
+    }
+    const uint32_t most = lease.engine().max_context();
+    if (call.truncate && tokens->size() > most) {
+      tokens->resize(most);
+    }
+    batch.inputs.push_back(std::move(*tokens));
+  }
+  co_return batch;
+}
+
 boost::asio::awaitable<Api<Embedded>> embed(Exchange& exchange, ServerContext& context,
                                             OllamaEmbedCall call) {
   ModelWish wish(call.model, call.schedule);
@@ -63,7 +82,11 @@ boost::asio::awaitable<Api<Embedded>> embed(Exchange& exchange, ServerContext& c
   Embedded result;
   result.model = lease->name();
   result.load_us = std::max<int64_t>(monotonic_us() - arrival_of(exchange), 0);
-  Api<Embeddings> made = co_await compute_embeddings(*lease);
+  Api<EmbeddingBatch> batch = co_await make_batch(context, *lease, call);
+  if (!batch) {
+    co_return refuse(std::move(batch.error()));
+  }
+  Api<Embeddings> made = co_await compute_embeddings(exchange, context, *lease, std::move(*batch));
   if (!made) {
     co_return refuse(std::move(made.error()));
   }
@@ -95,8 +118,7 @@ Api<OllamaEmbedCall> read_embed_call(std::string_view body) {
   Fields fields(*json);
   read_common(fields, call);
   read_inputs(fields, call.inputs);
-  bool truncate = true;
-  fields.boolean("truncate", truncate);
+  fields.boolean("truncate", call.truncate);
   fields.integer("dimensions", call.dimensions, {1, kMaxDimensions});
   if (fields.error()) {
     return refuse(*fields.error());

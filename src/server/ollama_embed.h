@@ -17,6 +17,7 @@ struct OllamaEmbedCall {
   std::vector<std::string> inputs;
   std::optional<int64_t> keep_alive_ms;
   std::optional<uint32_t> dimensions;
+  bool truncate = true;  // an input beyond the context is cut to it, else it is an error
   ScheduleFields schedule;
 };
 

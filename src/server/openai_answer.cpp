@@ -64,7 +64,8 @@ std::string_view openai_finish(FinishReason reason, bool has_tool_calls) {
 }
 
 bool TokenTexts::is_end(TokenId token) const {
-  return tokenizer.is_end_of_generation(token) || std::ranges::find(stop_tokens, token) != stop_tokens.end();
+  return tokenizer.is_end_of_generation(token) ||
+         std::ranges::find(stop_tokens, token) != stop_tokens.end();
 }
 
 Json chat_logprob(const TokenInfo& token, const TokenTexts& texts) {

@@ -31,7 +31,8 @@ Json usage_json(const UsageTotals& usage);
 // stop, length, tool_calls, cancelled, timeout, error.
 std::string_view openai_finish(FinishReason reason, bool has_tool_calls);
 
-// Which tokens of an answer have no logprobs, as they are no part of its text: the one that ended it.
+// Which tokens of an answer have no logprobs, as they are no part of its text: the one that ended
+// it.
 struct TokenTexts {
   const Tokenizer& tokenizer;
   const std::vector<TokenId>& stop_tokens;

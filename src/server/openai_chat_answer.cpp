@@ -136,8 +136,7 @@ std::string ChatStream::add(const GenerationEvent& event) {
   keep_logprob(event, choice);
   Json delta = delta_of(event, choice);
   if (!delta.empty() || (event.finish && !choice.logprobs.empty())) {
-    Json logprobs =
-        options_.logprobs ? chat_logprobs(std::exchange(choice.logprobs, {})) : Json();
+    Json logprobs = options_.logprobs ? chat_logprobs(std::exchange(choice.logprobs, {})) : Json();
     text += chunk(event.choice, std::move(delta),
                   {{"logprobs", std::move(logprobs)}, {"finish_reason", nullptr}});
   }

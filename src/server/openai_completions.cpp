@@ -1,5 +1,7 @@
 #include "server/openai_completions.h"
 
+#include <fmt/format.h>
+
 #include <utility>
 
 #include "server/chat_prompt.h"
@@ -19,25 +21,14 @@ boost::asio::awaitable<Api<Prompts>> make_prompts(ServerContext& context, const 
   const Tokenizer& tokenizer = lease.model().tokenizer();
   Prompts prompts;
   for (PromptInput& input : call.prompts) {
-    if (auto* ids = std::get_if<std::vector<TokenId>>(&input)) {
-      for (const TokenId id : *ids) {
-        if (static_cast<uint32_t>(value(id)) >= tokenizer.vocab_size()) {
-          co_return refuse(bad_field("prompt", "prompt names a token outside the vocabulary"));
-        }
-      }
-      if (call.echo) {
-        prompts.texts.push_back(tokenizer.decode(*ids, {}));
-      }
-      prompts.tokens.push_back(std::move(*ids));
-      continue;
-    }
-    std::string text = std::move(std::get<std::string>(input));
-    if (call.echo) {
-      prompts.texts.push_back(text);
-    }
-    Api<std::vector<TokenId>> tokens = co_await text_tokens(context, lease, std::move(text));
+    const auto* text = std::get_if<std::string>(&input);
+    std::string echo = call.echo && text != nullptr ? *text : std::string();
+    Api<std::vector<TokenId>> tokens = co_await prompt_tokens(context, lease, std::move(input));
     if (!tokens) {
       co_return refuse(std::move(tokens.error()));
+    }
+    if (call.echo) {
+      prompts.texts.push_back(text != nullptr ? std::move(echo) : tokenizer.decode(*tokens, {}));
     }
     prompts.tokens.push_back(std::move(*tokens));
   }
@@ -68,9 +59,8 @@ boost::asio::awaitable<Api<CompletionPlan>> plan_completions(Exchange& exchange,
   if (!prompts) {
     co_return refuse(std::move(prompts.error()));
   }
-  CompletionPlan plan{.lease = std::move(*lease),
-                      .spec = std::move(*spec),
-                      .prompts = std::move(*prompts)};
+  CompletionPlan plan{
+      .lease = std::move(*lease), .spec = std::move(*spec), .prompts = std::move(*prompts)};
   co_return plan;
 }
 
@@ -106,8 +96,8 @@ CompletionAnswerOptions completion_options(const Exchange& exchange, const Compl
           .echo = std::move(plan.prompts.texts)};
 }
 
-Task stream_completions(Exchange& exchange, CompletionAnswerOptions options,
-                        GenerationGroup& group, const TokenTexts& texts) {
+Task stream_completions(Exchange& exchange, CompletionAnswerOptions options, GenerationGroup& group,
+                        const TokenTexts& texts) {
   CompletionStream stream(std::move(options), group.size(), texts);
   EventWriter writer;
   writer.add = [&stream](size_t i, const GenerationEvent& event) { return stream.add(i, event); };
@@ -130,8 +120,9 @@ boost::asio::awaitable<Api<Json>> collect_completions(const CompletionCall& call
     for (uint32_t j = 0; j < choices->size(); ++j) {
       usage.add(j, (*choices)[j].usage);
     }
-    answers.push_back(call.best_of > call.fields.n ? best_choices(std::move(*choices), call.fields.n)
-                                                   : std::move(*choices));
+    answers.push_back(call.best_of > call.fields.n
+                          ? best_choices(std::move(*choices), call.fields.n)
+                          : std::move(*choices));
   }
   const TokenTexts texts{.tokenizer = group[0].lease().model().tokenizer(),
                          .stop_tokens = call.fields.sampling.stop_tokens};
@@ -141,6 +132,25 @@ boost::asio::awaitable<Api<Json>> collect_completions(const CompletionCall& call
 }
 
 }  // namespace
+
+boost::asio::awaitable<Api<std::vector<TokenId>>> prompt_tokens(ServerContext& context,
+                                                                const ModelLease& lease,
+                                                                PromptInput input) {
+  if (auto* text = std::get_if<std::string>(&input)) {
+    Api<std::vector<TokenId>> tokens = co_await text_tokens(context, lease, std::move(*text));
+    co_return tokens;
+  }
+  auto& ids = std::get<std::vector<TokenId>>(input);
+  const uint32_t vocab_size = lease.model().tokenizer().vocab_size();
+  for (const TokenId id : ids) {
+    if (static_cast<uint32_t>(value(id)) >= vocab_size) {
+      std::string message =
+          fmt::format("the prompt has token {}; expected ids below {}", value(id), vocab_size);
+      co_return refuse(bad_field("prompt", std::move(message)));
+    }
+  }
+  co_return std::move(ids);
+}
 
 Task completions(Exchange& exchange, ServerContext& context) {
   Api<CompletionCall> call = read_completion_call(exchange.request().body);

@@ -29,8 +29,17 @@ struct CompletionCall {
 
 Api<CompletionCall> read_completion_call(std::string_view body);
 
-// A string, a list of strings, a list of ids, or a list of lists of ids; at most kMaxPrompts.
-void read_prompts(Fields& fields, std::string_view name, std::vector<PromptInput>& out);
+// A string, a list of strings, a list of ids, or a list of lists of ids; at most n_most prompts.
+struct PromptField {
+  std::string_view name;
+  size_t n_most = kMaxPrompts;
+};
+void read_prompts(Fields& fields, const PromptField& field, std::vector<PromptInput>& out);
+
+// Ids as they are, where the vocabulary has them; text as text_tokens() makes it.
+boost::asio::awaitable<Api<std::vector<TokenId>>> prompt_tokens(ServerContext& context,
+                                                                const ModelLease& lease,
+                                                                PromptInput input);
 
 // The n answers whose tokens are likeliest on average, best first.
 std::vector<ChoiceAnswer> best_choices(std::vector<ChoiceAnswer> choices, uint32_t n);
@@ -39,8 +48,8 @@ struct CompletionAnswerOptions {
   AnswerHead head;
   bool logprobs = false;
   bool include_usage = false;
-  uint32_t n = 1;                       // answers to each prompt
-  std::vector<std::string> echo = {};   // the prompts' texts, before the answers
+  uint32_t n = 1;                      // answers to each prompt
+  std::vector<std::string> echo = {};  // the prompts' texts, before the answers
 };
 
 // choices: [prompt][choice]; usage: of all that was drawn.

@@ -53,10 +53,11 @@ Json completion_answer(const CompletionAnswerOptions& options,
     const std::string& echo = options.echo.empty() ? std::string() : options.echo[i];
     for (const ChoiceAnswer& choice : choices[i]) {
       const FinishReason finish = choice.finish.value_or(FinishReason::error);
-      list.push_back({{"text", echo + choice.text},
-                      {"index", list.size()},
-                      {"logprobs", options.logprobs ? completion_logprobs(choice, texts, 0) : Json()},
-                      {"finish_reason", openai_finish(finish, false)}});
+      list.push_back(
+          {{"text", echo + choice.text},
+           {"index", list.size()},
+           {"logprobs", options.logprobs ? completion_logprobs(choice, texts, 0) : Json()},
+           {"finish_reason", openai_finish(finish, false)}});
     }
   }
   body["choices"] = std::move(list);
@@ -70,11 +71,10 @@ CompletionStream::CompletionStream(CompletionAnswerOptions options, size_t n_pro
 std::string CompletionStream::chunk(size_t index, std::string text, Json finish) {
   Choice& choice = choices_[index];
   Json body = head_json(options_.head, "text_completion");
-  body["choices"] = Json::array(
-      {{{"text", std::move(text)},
-        {"index", index},
-        {"logprobs", options_.logprobs ? choice.logprobs.take() : Json()},
-        {"finish_reason", std::move(finish)}}});
+  body["choices"] = Json::array({{{"text", std::move(text)},
+                                  {"index", index},
+                                  {"logprobs", options_.logprobs ? choice.logprobs.take() : Json()},
+                                  {"finish_reason", std::move(finish)}}});
   if (options_.include_usage) {
     body["usage"] = nullptr;
   }

@@ -18,11 +18,11 @@ void read_ids(Fields& fields, std::string_view name, std::vector<PromptInput>& o
   out.emplace_back(std::move(ids));
 }
 
-void read_prompt_list(Fields& fields, std::string_view name, std::vector<PromptInput>& out) {
-  const Json* list = fields.array(name, {1, kMaxPrompts});
+void read_prompt_list(Fields& fields, const PromptField& field, std::vector<PromptInput>& out) {
+  const Json* list = fields.array(field.name, {1, field.n_most});
   for (size_t i = 0; list != nullptr && i < list->size() && !fields.error(); ++i) {
     const Json& item = (*list)[i];
-    const std::string item_name = fmt::format("{}[{}]", name, i);
+    const std::string item_name = fmt::format("{}[{}]", field.name, i);
     if (item.is_string() && (*list)[0].is_string()) {
       out.emplace_back(item.get<std::string>());
     } else if (item.is_array() && (*list)[0].is_array() && !item.empty()) {
@@ -61,20 +61,20 @@ void read_completion_options(Fields& fields, CompletionCall& call) {
 
 }  // namespace
 
-void read_prompts(Fields& fields, std::string_view name, std::vector<PromptInput>& out) {
-  fields.require(name);
-  const Json* json = fields.find(name);
+void read_prompts(Fields& fields, const PromptField& field, std::vector<PromptInput>& out) {
+  fields.require(field.name);
+  const Json* json = fields.find(field.name);
   if (json == nullptr) {
     return;
   }
   if (json->is_string()) {
     out.emplace_back(json->get<std::string>());
   } else if (json->is_array() && !json->empty() && are_numbers(*json)) {
-    read_ids(fields, name, out);
+    read_ids(fields, field.name, out);
   } else if (json->is_array()) {
-    read_prompt_list(fields, name, out);
+    read_prompt_list(fields, field, out);
   } else {
-    fields.unexpected(name, *json, "a string, token ids, or a list of those");
+    fields.unexpected(field.name, *json, "a string, token ids, or a list of those");
   }
 }
 
@@ -85,7 +85,7 @@ Api<CompletionCall> read_completion_call(std::string_view body) {
   }
   CompletionCall call;
   Fields fields(*json);
-  read_prompts(fields, "prompt", call.prompts);
+  read_prompts(fields, {.name = "prompt"}, call.prompts);
   read_openai_fields(fields, call.fields);
   read_completion_options(fields, call);
   if (!call.fields.max_tokens) {

@@ -35,6 +35,21 @@ std::string base64(std::string_view bytes) {
   return text;
 }
 
+boost::asio::awaitable<Api<EmbeddingBatch>> make_batch(ServerContext& context,
+                                                       const ModelLease& lease,
+                                                       EmbeddingCall& call) {
+  EmbeddingBatch batch{.inputs = {}, .schedule = call.schedule, .cache_salt = call.cache_salt};
+  for (PromptInput& input : call.inputs) {
+    Api<std::vector<TokenId>> tokens = co_await prompt_tokens(context, lease, std::move(input));
+    if (!tokens) {
+      tokens.error().param = "input";
+      co_return refuse(std::move(tokens.error()));
+    }
+    batch.inputs.push_back(std::move(*tokens));
+  }
+  co_return batch;
+}
+
 boost::asio::awaitable<Api<Json>> answer_embeddings(Exchange& exchange, ServerContext& context,
                                                     EmbeddingCall call) {
   ModelWish wish(call.model, call.schedule);
@@ -42,7 +57,11 @@ boost::asio::awaitable<Api<Json>> answer_embeddings(Exchange& exchange, ServerCo
   if (!lease) {
     co_return refuse(std::move(lease.error()));
   }
-  Api<Embeddings> made = co_await compute_embeddings(*lease);
+  Api<EmbeddingBatch> batch = co_await make_batch(context, *lease, call);
+  if (!batch) {
+    co_return refuse(std::move(batch.error()));
+  }
+  Api<Embeddings> made = co_await compute_embeddings(exchange, context, *lease, std::move(*batch));
   if (!made) {
     co_return refuse(std::move(made.error()));
   }
@@ -50,14 +69,6 @@ boost::asio::awaitable<Api<Json>> answer_embeddings(Exchange& exchange, ServerCo
 }
 
 }  // namespace
-
-boost::asio::awaitable<Api<Embeddings>> compute_embeddings(const ModelLease& lease) {
-  ApiError error{.code = "model_not_supported",
-                 .param = "model",
-                 .message = "the model '" + lease.name() +
-                            "' gives no embeddings; expected an embedding model"};
-  co_return refuse(std::move(error));
-}
 
 std::string base64_floats(std::span<const float> values) {
   return base64({reinterpret_cast<const char*>(values.data()), values.size_bytes()});
@@ -72,12 +83,13 @@ Api<EmbeddingCall> read_embedding_call(std::string_view body) {
   EmbeddingCall call;
   Fields fields(*json);
   fields.text("model", call.model);
-  read_prompts(fields, "input", call.inputs);
+  read_prompts(fields, {.name = "input", .n_most = kMaxEmbeddingInputs}, call.inputs);
   std::string format = "float";
   fields.word("encoding_format", format, {"float", "base64"});
   call.is_base64 = format == "base64";
   fields.integer("dimensions", call.dimensions, {1, kMaxDimensions});
   read_schedule(fields, call.schedule);
+  fields.text("cache_salt", call.cache_salt);
   if (fields.error()) {
     return refuse(*fields.error());
   }

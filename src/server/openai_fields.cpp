@@ -52,7 +52,8 @@ void read_modalities(Fields& fields) {
   const Json* modalities = fields.array("modalities", {0, 8});
   for (size_t i = 0; modalities != nullptr && i < modalities->size(); ++i) {
     if ((*modalities)[i] != "text") {
-      fields.fault("modalities", R"(modalities other than "text" are not supported; expected ["text"])");
+      fields.fault("modalities",
+                   R"(modalities other than "text" are not supported; expected ["text"])");
       return;
     }
   }

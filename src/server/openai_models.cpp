@@ -85,8 +85,9 @@ Task rerank(Exchange& exchange, ServerContext& /*context*/) {
   Api<RerankCall> call = read_rerank_call(exchange.request().body);
   ApiError error{.code = "model_not_supported",
                  .param = "model",
-                 .message = "reranking needs an encoder model, and none can be run yet; expected "
-                            "another route"};
+                 .message =
+                     "reranking needs an encoder model, and none can be run yet; expected "
+                     "another route"};
   if (!call) {
     error = std::move(call.error());
   }

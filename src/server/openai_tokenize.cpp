@@ -32,8 +32,8 @@ boost::asio::awaitable<Api<std::vector<TokenId>>> tokens_of(ServerContext& conte
   }
   const bool is_long = call.text.size() >= kOffloadTextBytes;
   auto work = [&tokenizer = lease.model().tokenizer(), owned = std::move(call)] {
-    return tokenizer.encode(owned.text, {.add_special = owned.add_special,
-                                         .parse_special = owned.parse_special});
+    return tokenizer.encode(
+        owned.text, {.add_special = owned.add_special, .parse_special = owned.parse_special});
   };
   Result<std::vector<TokenId>> tokens;
   if (is_long) {

@@ -11,8 +11,8 @@ namespace quern::server {
 
 struct ResponseHead {
   unsigned status = 200;
-  std::string content_type;              // none when empty
-  std::optional<uint64_t> n_body_bytes;  // none: in chunks, or up to the connection's end
+  std::string content_type = {};              // none when empty
+  std::optional<uint64_t> n_body_bytes = {};  // none: in chunks, or up to the connection's end
   bool chunked = false;
   bool keep_alive = true;
   bool is_http_1_0 = false;

@@ -18,8 +18,8 @@ std::optional<TokenId> token_of(std::string_view text) {
   constexpr size_t kMaxDigits = 9;
   int32_t id = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), id);
-  if (error != std::errc{} || end != text.data() + text.size() || id < 0 ||
-      text.front() == '-' || text.size() > kMaxDigits) {
+  if (error != std::errc{} || end != text.data() + text.size() || id < 0 || text.front() == '-' ||
+      text.size() > kMaxDigits) {
     return std::nullopt;
   }
   return TokenId{id};
@@ -39,8 +39,9 @@ void read_logit_bias(Fields& fields, std::vector<LogitBias>& out) {
   for (const auto& [name, bias] : json->items()) {
     const auto token = token_of(name);
     if (!token) {
-      fields.fault("logit_bias", "logit_bias has a name that is no token id; expected names like "
-                                 "\"1234\"");
+      fields.fault("logit_bias",
+                   "logit_bias has a name that is no token id; expected names like "
+                   "\"1234\"");
       return;
     }
     const double number = bias.is_number() ? bias.get<double>() : 2 * kMost;
@@ -100,8 +101,8 @@ Api<SamplingParams> sampling_params(const SamplingFields& fields, const LoadedMo
                                     SamplingCustom custom) {
   SamplingParams params = sampling_defaults(model.card(), custom);
   overlay(fields, params);
-  params.seed = fields.seed && *fields.seed != -1 ? static_cast<uint64_t>(*fields.seed)
-                                                  : drawn_seed();
+  params.seed =
+      fields.seed && *fields.seed != -1 ? static_cast<uint64_t>(*fields.seed) : drawn_seed();
   if (params.ignore_eos || params.min_tokens > 0) {
     params.end_tokens = end_tokens(model.tokenizer());
     params.end_tokens.insert(params.end_tokens.end(), fields.stop_tokens.begin(),

@@ -1,6 +1,6 @@
-// SamplingFields: how a request wants its tokens drawn, as far as it says so. Each dialect reads its
-// own names into it; sampling_params() fills the rest from the model's file and the dialect's custom.
-// Plain data and pure functions.
+// SamplingFields: how a request wants its tokens drawn, as far as it says so. Each dialect reads
+// its own names into it; sampling_params() fills the rest from the model's file and the dialect's
+// custom. Plain data and pure functions.
 //
 //   SamplingFields sampling;
 //   read_sampling(fields, sampling);             // OpenAI's names and the extensions of /v1

@@ -6,6 +6,7 @@
 #include <iterator>
 
 #include "text/pretokenizer_splits.h"
+#include "text/printable.h"
 
 namespace quern {
 namespace {
@@ -259,11 +260,7 @@ Result<const PreTokenizer*> resolve_pre(std::string_view name_from_file, bool al
   if (const PreTokenizer* const entry = find(name_from_file); entry != nullptr) {
     return entry;
   }
-  // The name comes from a file: keep it short and printable.
-  std::string shown;
-  for (const char c : name_from_file.substr(0, 64)) {
-    shown += c >= 32 && c < 127 ? c : '?';
-  }
+  const std::string shown = printable(name_from_file);
   if (allow_unknown) {
     log.warn(fmt::format("unknown pre-tokenizer '{}'; using 'default'", shown));
     return find("default");

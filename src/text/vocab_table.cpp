@@ -9,6 +9,8 @@
 
 #include <fmt/format.h>
 
+#include "text/printable.h"
+
 namespace quern {
 
 namespace {
@@ -20,15 +22,6 @@ constexpr std::string_view kWhere = "tokenizer";
 
 uint64_t hash_text(std::string_view text) {
   return XXH3_64bits(text.data(), text.size());
-}
-
-// A token's text as an error shows it: short, and without control characters.
-std::string shown(std::string_view text) {
-  std::string out;
-  for (const char c : text.substr(0, 40)) {
-    out.push_back(static_cast<uint8_t>(c) < 0x20 || c == 0x7F ? '?' : c);
-  }
-  return out;
 }
 
 int hex_digit(char c) {
@@ -136,7 +129,7 @@ Status VocabTable::index_texts() {
       if (slots_[slot].tag == tag && text(TokenId{slots_[slot].id}) == token) {
         return fail({.where = std::string(kWhere),
                      .what = fmt::format("tokens {} and {} have the same text '{}'",
-                                         slots_[slot].id, i, shown(token)),
+                                         slots_[slot].id, i, printable(token)),
                      .expected = "every text once"});
       }
     }
@@ -174,7 +167,7 @@ Status VocabTable::index_byte_tokens() {
     if (byte < 0) {
       return fail(
           {.where = std::string(kWhere),
-           .what = fmt::format("byte token {} has the text '{}'", i, shown(text(TokenId{i}))),
+           .what = fmt::format("byte token {} has the text '{}'", i, printable(text(TokenId{i}))),
            .expected = "<0x00> to <0xFF>"});
     }
     byte_tokens_[static_cast<size_t>(byte)] = TokenId{i};

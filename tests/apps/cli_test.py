@@ -154,6 +154,25 @@ class Names(Case):
         done = subprocess.run([QUERN, "list", "--json"], env=env, capture_output=True, check=False)
         self.assertIn("No such file", {row["name"]: row for row in json.loads(done.stdout)}["org/name/gone"]["error"])
 
+    def test_names_stand_as_they_are_written_and_cannot_drive_the_terminal(self):
+        folder = SCRATCH / "names"
+        folder.mkdir()
+        plain = "модель-日本語-é"
+        for name in (plain, "b\x1b[31m", "c\u202ed", "\udcff"):
+            (folder / f"{name}.gguf").write_bytes(STORIES.read_bytes())
+        rows = [line for line in quern("list", "--models", folder).stdout.decode().splitlines() if str(folder) in line]
+        self.assertEqual({row.split("  ")[0] for row in rows}, {plain, "b\\x1b[31m", "c\\xe2\\x80\\xaed", "\\xff"})
+        # What follows the names stands in one column: each of the three wide characters takes two.
+        self.assertEqual({row.index("F32") + (3 if row.startswith(plain) else 0) for row in rows}, {rows[0].index("F32")
+                         + (3 if rows[0].startswith(plain) else 0)})
+        self.assertEqual(quern("tokenize", plain, "--models", folder, "Once").returncode, 0)
+
+    def test_fewer_rows_than_tokens_are_refused(self):
+        model, key = SCRATCH / "rows.gguf", "llama.vocab_size"
+        pair = struct.pack("<Q", len(key)) + key.encode() + struct.pack("<II", 4, VOCAB_SIZE - 1)
+        model.write_bytes(gguf_edit.with_pair(STORIES.read_bytes(), key, pair))
+        self.assert_refused(quern("show", model), 1, "rows.gguf", "llama.vocab_size is 511 for 512 tokens")
+
 
 class Inputs(Case):
     def test_what_cannot_be_read_is_told(self):
@@ -238,6 +257,13 @@ class Files(Case):
         model = self.edited("factor.gguf", (key, pair_of(key, self.F32, "f", 0.0)))
         how = ("Once upon a time", "--raw", "--temp", 0, "--max-tokens", 8)
         self.assertEqual(quern("run", model, *how).stdout, quern("run", STORIES, *how).stdout)
+
+    def test_a_model_of_another_kind_is_refused_by_name(self):
+        for model, words in ((GOLDEN / "arch" / "gemma2.gguf", ("'gemma2' is not supported", "llama, qwen2, qwen3")),
+                             (GOLDEN / "arch" / "mixtral.gguf", ("'llama' with 4 experts is not supported",)),
+                             (GOLDEN / "vocab" / "llama-spm.gguf", ("a vocabulary and no weights",))):
+            self.assert_refused(quern("run", model, "Hi"), 1, model.name, *words)
+            self.assertIn(b"this program cannot run the model", quern("show", model).stdout)
 
     def test_errors_of_tensors_name_the_file(self):
         data = STORIES.read_bytes().replace(b"output_norm.weight", b"output_mron.weight")
@@ -425,9 +451,18 @@ class Logits(Case):
                 self.assert_refused(quern("logits", STORIES, f"--tokens={tokens}", "--out", out), 2)
         self.assert_refused(quern("logits", STORIES, "--tokens", VOCAB_SIZE, "--out", out), 1, str(VOCAB_SIZE))
         self.assert_refused(quern("logits", STORIES, "--tokens=-1", "--out", out), 1)
-        self.assert_refused(quern("logits", STORIES, "--tokens", 1, "--out", "/no/such/folder/x"), 3)
+        self.assert_refused(quern("logits", STORIES, "--tokens", 1, "--out", "/no/such/folder/x"), 1)
+        self.assert_refused(quern("logits", STORIES, "--tokens", 1, "--out", SCRATCH), 1, "Is a directory")
         self.assert_refused(quern("logits", STORIES, "--tokens", 1, "--out", "/dev/full"), 3)
 
+    def test_a_refused_request_leaves_files_as_they_are(self):
+        kept, model = SCRATCH / "kept.f32", SCRATCH / "kept.gguf"
+        kept.write_text("from another day")
+        self.assert_refused(quern("logits", STORIES, "--tokens", VOCAB_SIZE, "--out", kept), 1)
+        self.assertEqual(kept.read_text(), "from another day")
+        model.write_bytes(STORIES.read_bytes())
+        self.assert_refused(quern("logits", model, "--tokens", 1, "--out", model), 1, "the model itself")
+        self.assertEqual(model.read_bytes(), STORIES.read_bytes())
 
     def test_a_dash_is_the_standard_output(self):
         out = SCRATCH / "dash.f32"
@@ -440,6 +475,7 @@ class Bench(Case):
     def test_what_cannot_be_measured_is_refused_at_once(self):
         self.assert_refused(quern("bench", STORIES, "--prompt", 0, "--gen", 0), 2, "--prompt")
         self.assert_refused(quern("bench", STORIES, "--prompt", 5000), 1, "5000")
+        self.assert_refused(quern("bench", STORIES, "--threads", 0), 2, "--threads")
         self.assert_refused(quern("bench", STORIES, "--prompt", 100, "--gen", 0, "--depth", 5000), 1, "5100")
 
 
@@ -536,7 +572,7 @@ class Repl(Case):
             self.assertRegex(listed, rf"{name} +{value}\n")
         self.assertIn("top_p is 7", self.say(terminal, "/set top_p 7"))
         self.assertRegex(self.say(terminal, "/set"), r"top_p +0.5\n")
-        self.assertIn("as it was at first", self.say(terminal, "/set top-p"))
+        self.assertIn("default again", self.say(terminal, "/set top-p"))
         self.assertRegex(self.say(terminal, "/set"), r"top_p +0.9\n")
         self.assertIn("no setting 'mood'", self.say(terminal, "/set mood good"))
         self.assertIn("no command '/dance'", self.say(terminal, "/dance"))

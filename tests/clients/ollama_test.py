@@ -169,11 +169,13 @@ class Chat(unittest.TestCase):
 
 
 class Embed(unittest.TestCase):
-    def test_a_model_without_embeddings_says_so(self):
-        for call in (lambda: client().embed(MODEL, ["a", "b"]), lambda: client().embeddings(MODEL, "a")):
-            with self.assertRaises(ollama.ResponseError) as told:
-                call()
-            self.assertEqual(told.exception.status_code, 400)
+    def test_embeddings_have_length_one_and_do_not_depend_on_company(self):
+        alone = client().embed(MODEL, "The dog").embeddings[0]
+        together = client().embed(MODEL, ["Once upon a time", "The dog"]).embeddings
+        self.assertEqual(list(together[1]), list(alone))
+        self.assertAlmostEqual(sum(number * number for number in alone), 1.0, places=4)
+        self.assertEqual(len(client().embed(MODEL, "The dog", dimensions=8).embeddings[0]), 8)
+        self.assertEqual(len(client().embeddings(MODEL, "The dog").embedding), len(alone))
 
 
 if __name__ == "__main__":

@@ -173,9 +173,22 @@ class Completions(unittest.TestCase):
 
 
 class Others(unittest.TestCase):
-    def test_a_model_without_embeddings_says_so(self):
-        with self.assertRaises(openai.BadRequestError):
-            client().embeddings.create(model=MODEL, input="hello")
+    def test_embeddings_of_every_form(self):
+        ids = SERVER.ask("POST", "/tokenize", {"prompt": "The dog", "add_special": True})[1]["tokens"]
+        answer = client().embeddings.create(model=MODEL, input=["Once upon a time", "The dog"])
+        first, second = (entry.embedding for entry in answer.data)  # the client asks for base64
+        self.assertAlmostEqual(sum(x * x for x in first), 1, places=4)
+        self.assertNotEqual(first, second)
+        self.assertGreater(answer.usage.prompt_tokens, 2)
+        floats = client().embeddings.create(model=MODEL, input=[ids], encoding_format="float")
+        self.assertEqual(len(floats.data[0].embedding), len(second))
+        for one, other in zip(floats.data[0].embedding, second):
+            self.assertAlmostEqual(one, other, places=6)
+        many = client().embeddings.create(model=MODEL, input=["The dog"] * 40)
+        self.assertEqual({tuple(entry.embedding) for entry in many.data}, {tuple(second)})
+        with self.assertRaises(openai.BadRequestError) as told:
+            client().embeddings.create(model=MODEL, input="a", dimensions=len(second) + 1)
+        self.assertEqual(told.exception.param, "dimensions")
 
     def test_rerank_is_refused_by_name(self):
         status, body = SERVER.ask("POST", "/v1/rerank", {"model": MODEL, "query": "a", "documents": ["b"]})

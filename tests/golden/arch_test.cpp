@@ -29,8 +29,8 @@ TEST_P(Arch, LogitsAgreeWithTransformersOnEveryInstructionSet) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Golden, Arch,
-                         testing::Values("llama", "llama3-rope", "mistral", "qwen2", "qwen2-yarn",
-                                         "qwen3"),
+                         testing::Values("llama", "llama3-rope", "mistral", "mixtral", "qwen2",
+                                         "qwen2-yarn", "qwen2moe", "qwen3", "qwen3moe"),
                          [](const auto& param) {
                            std::string name = param.param;
                            std::replace(name.begin(), name.end(), '-', '_');

@@ -31,6 +31,16 @@ TEST(Vault, RunsAModelEndToEndWithTheSameLogits) {
   EXPECT_EQ(vault->logits(tokens, 16), plain->logits(tokens, 16));
 }
 
+TEST(Vault, RunsExpertsWithTheSameLogits) {
+  const test::TempDir dir;
+  const auto path = dir.path() / "tiny.gguf";
+  test::write_tiny_model(path, {.dtype = DType::q4_k, .d_ff = 256, .n_experts = 8});
+  const auto tokens = some_tokens(40);
+  const auto vault = test::ModelRunner::open(path, {.memory = test::make_vault_memory()});
+  const auto plain = test::ModelRunner::open(path);
+  EXPECT_EQ(vault->logits(tokens, 16), plain->logits(tokens, 16));
+}
+
 TEST(Vault, RunsStories260kEndToEnd) {
   const auto dir = test::golden_dir() / "stories260k";
   QUERN_NEED_GOLDEN(dir / "stories260K.gguf");
@@ -73,6 +83,52 @@ TEST(Backend, ReadsEachWeightMatrixOncePerStep) {
           << table->isa << " with " << n_tokens << " + 1 tokens";
     }
   }
+}
+
+// Whatever the batch, each expert that some token chose is read exactly once a step, and no other.
+TEST(Backend, ReadsOnlyTheExpertsThatAreUsed) {
+  const test::TempDir dir;
+  const auto path = dir.path() / "tiny.gguf";
+  constexpr uint32_t kWidth = 256;
+  test::write_tiny_model(path, {.dtype = DType::q8_0,
+                                .n_layers = 3,
+                                .d_model = kWidth,
+                                .d_ff = kWidth,
+                                .vocab_size = 320,
+                                .n_experts = 8,
+                                .n_experts_used = 2});
+  constexpr uint64_t kMatrixBytes = kWidth * kWidth / 32 * 34;
+  // Attention takes 3 matrices' worth of a layer; the head 320 rows; the router is f32, and padded
+  // to whole tiles as every matrix is.
+  for (const KernelTable* table : test::runnable_tables()) {
+    const uint64_t router_rows = (8 + table->tile_rows - 1) / table->tile_rows * table->tile_rows;
+    const uint64_t dense_bytes =
+        3 * (3 * kMatrixBytes + router_rows * kWidth * 4) + 320 * kWidth / 32 * 34;
+    const auto runner = test::ModelRunner::open(path, {.isa = std::string(table->isa)});
+    auto sequence = runner->new_sequence(64);
+    const uint64_t before = runner->backend().stats().weight_bytes_read;
+    runner->step({{&sequence, some_tokens(1)}});
+    const uint64_t one_token = runner->backend().stats().weight_bytes_read - before;
+    EXPECT_EQ(one_token, dense_bytes + 3 * 2 * 3 * kMatrixBytes) << table->isa;
+    // With 30 tokens all of the 8 may be used, once each.
+    runner->step({{&sequence, some_tokens(30)}});
+    const uint64_t many = runner->backend().stats().weight_bytes_read - before - one_token;
+    EXPECT_LE(many, dense_bytes + 3 * 8 * 3 * kMatrixBytes) << table->isa;
+    EXPECT_EQ((many - dense_bytes) % (3 * kMatrixBytes), 0U) << table->isa;
+  }
+}
+
+// Files from before experts shared a tensor hold the same model.
+TEST(Backend, ExpertsInTensorsOfTheirOwnGiveTheSameLogits) {
+  const test::TempDir dir;
+  test::TinyModel model{.dtype = DType::q5_k, .d_ff = 256, .n_experts = 4};
+  test::write_tiny_model(dir.path() / "together.gguf", model);
+  model.experts_apart = true;
+  test::write_tiny_model(dir.path() / "apart.gguf", model);
+  const auto tokens = some_tokens(20);
+  const auto together = test::ModelRunner::open(dir.path() / "together.gguf");
+  const auto apart = test::ModelRunner::open(dir.path() / "apart.gguf");
+  EXPECT_EQ(apart->logits(tokens, 20), together->logits(tokens, 20));
 }
 
 TEST(Backend, AccountsForWhatItHolds) {

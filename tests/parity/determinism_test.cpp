@@ -75,14 +75,30 @@ void expect_equal_bits(const std::vector<float>& got, const std::vector<float>& 
 struct Case {
   DType dtype = DType::f16;
   KvDType kv = KvDType::f16;
+  uint32_t n_experts = 0;
 };
+
+// 3 of 7 experts: a batch's rows fill several waves, of uneven experts.
+constexpr uint32_t kExperts = 7;
+constexpr uint32_t kExpertsUsed = 3;
+
+test::TinyModel model_of(const Case& c) {
+  test::TinyModel model{.dtype = c.dtype};
+  if (c.n_experts > 0) {
+    model.architecture = "qwen3moe";
+    model.n_experts = c.n_experts;
+    model.n_experts_used = kExpertsUsed;
+    model.d_ff = 256;
+  }
+  return model;
+}
 
 class Determinism : public testing::TestWithParam<Case> {};
 
 TEST_P(Determinism, EveryMixGivesTheBitsOfALoneRun) {
   const test::TempDir dir;
   const auto path = dir.path() / "tiny.gguf";
-  test::write_tiny_model(path, {.dtype = GetParam().dtype});
+  test::write_tiny_model(path, model_of(GetParam()));
   // Long enough for two attention partitions, short enough to be the odd ones out.
   std::vector<std::vector<TokenId>> texts;
   for (const size_t n : {300U, 1U, 17U, 64U, 33U}) {
@@ -124,12 +140,16 @@ std::vector<Case> cases() {
   }
   list.push_back({.dtype = DType::q8_0, .kv = KvDType::f32});
   list.push_back({.dtype = DType::q8_0, .kv = KvDType::q8_0});
+  for (const DType dtype : {DType::f16, DType::q4_0, DType::q4_k, DType::q6_k}) {
+    list.push_back({.dtype = dtype, .n_experts = kExperts});
+  }
   return list;
 }
 
 std::string case_name(const testing::TestParamInfo<Case>& info) {
   constexpr const char* kKvNames[] = {"kv_f16", "kv_f32", "kv_q8_0"};
-  return std::string(name(info.param.dtype)) + "_" + kKvNames[static_cast<size_t>(info.param.kv)];
+  return std::string(name(info.param.dtype)) + "_" + kKvNames[static_cast<size_t>(info.param.kv)] +
+         (info.param.n_experts > 0 ? "_experts" : "");
 }
 
 INSTANTIATE_TEST_SUITE_P(EveryFormat, Determinism, testing::ValuesIn(cases()), case_name);

@@ -105,6 +105,20 @@ TEST(Rope, AQuarterTurnSwapsThePair) {
   }
 }
 
+// A fused multiplication and addition is rounded once in every implementation.
+TEST(AddScaled, EqualsTheScalarSpecificationAndStaysInsideItsRow) {
+  for (const KernelTable* table : test::runnable_tables()) {
+    for (const uint32_t n : kLengths) {
+      const auto y = test::random_floats(n, 3);
+      std::vector<float> want = test::random_floats(n + 5, 4);
+      std::vector<float> got = want;
+      scalar_kernels().add_scaled({.x = want.data(), .y = y.data(), .scale = 0.3F, .n = n});
+      table->add_scaled({.x = got.data(), .y = y.data(), .scale = 0.3F, .n = n});
+      EXPECT_TRUE(same_bits(got, want)) << table->isa << " " << n;
+    }
+  }
+}
+
 TEST(Add, EqualsTheSumOfEveryElement) {
   for (const KernelTable* table : test::runnable_tables()) {
     for (const uint32_t n : kLengths) {

@@ -8,8 +8,8 @@
 namespace quern::test {
 
 struct TinyModel {
-  DType dtype = DType::f16;  // of every matrix
-  const char* architecture = "llama";
+  DType dtype = DType::f16;            // of every matrix
+  const char* architecture = "llama";  // or one with the same tensors and its own: qwen3moe
   uint32_t n_layers = 2;
   uint32_t n_heads = 8;
   uint32_t n_kv_heads = 4;
@@ -18,6 +18,9 @@ struct TinyModel {
   uint32_t vocab_size = 300;
   uint32_t n_padding_rows = 0;  // of embedding and head, beyond the vocabulary
   uint32_t max_context = 2048;
+  uint32_t n_experts = 0;  // of d_ff each; 0 is a dense model
+  uint32_t n_experts_used = 2;
+  bool experts_apart = false;  // a tensor of each expert, as older files have them
 };
 
 // Writes it as a GGUF file with a byte-level vocabulary.

@@ -79,6 +79,8 @@ CpuBackend::CpuBackend(const KernelTable& kernels, uint32_t n_threads,
 BackendStats CpuBackend::stats() const {
   BackendStats stats = stats_;
   stats.activation_bytes += prepared_.n_bytes() + partials_.size();
+  stats.activation_bytes +=
+      expert_buffers_.gate.size() + expert_buffers_.up.size() + expert_buffers_.down.size();
   for (const Workspace& w : workspaces_) {
     stats.activation_bytes +=
         w.matmul.size() + w.attention.size() + w.row.size() + w.prepared.n_bytes();
@@ -145,6 +147,30 @@ Result<std::unique_ptr<Matrix>> CpuBackend::load_matrix(const MatrixSource& sour
     pool_.run(part);
   }
   return std::make_unique<CpuMatrix>(source, std::move(block));
+}
+
+Result<std::unique_ptr<Experts>> CpuBackend::load_experts(const ExpertsSource& source) {
+  QUERN_CHECK(supports(source.dtype) && !source.experts.empty());
+  const uint64_t row_size = *row_bytes(source.dtype, source.n_columns);
+  QUERN_TRY(reserve_matmul(source.n_columns, row_size));
+  const uint64_t rows = padded_rows(source.n_rows);
+  QUERN_ASSIGN(auto block, memory_->allocate(rows * row_size * source.experts.size(), Pages::big));
+  stats_.weight_bytes += block->n_bytes();
+  auto experts = std::make_unique<CpuExperts>(source, std::move(block));
+  const auto n_panels = static_cast<uint32_t>(rows / kernels_.panel_rows);  // of each
+  const OpScope scope(*memory_);
+  const auto part = [&](uint32_t member) {
+    for (uint32_t e = 0; e < experts->n_experts(); ++e) {
+      QUERN_CHECK(source.experts[e].size() >= row_size * source.n_rows);
+      pack_rows({.dtype = source.dtype,
+                 .n_rows = source.n_rows,
+                 .n_columns = source.n_columns,
+                 .bytes = source.experts[e]},
+                experts->data(e), slice_of(n_panels, member, pool_.n_threads()));
+    }
+  };
+  pool_.run(part);
+  return experts;
 }
 
 Result<std::unique_ptr<Vector>> CpuBackend::load_vector(std::span<const float> values) {

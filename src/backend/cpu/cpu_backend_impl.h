@@ -8,6 +8,7 @@
 
 #include "backend/cpu/cpu_backend.h"
 #include "backend/cpu/cpu_objects.h"
+#include "backend/cpu/expert_routing.h"
 #include "base/aligned_buffer.h"
 #include "base/thread_pool.h"
 #include "kernels/kernel_table.h"
@@ -41,11 +42,13 @@ class CpuBackend final : public Backend {
   bool supports(DType dtype) const override;
 
   Result<std::unique_ptr<Matrix>> load_matrix(const MatrixSource& source) override;
+  Result<std::unique_ptr<Experts>> load_experts(const ExpertsSource& source) override;
   Result<std::unique_ptr<Vector>> load_vector(std::span<const float> values) override;
   Result<std::unique_ptr<Activations>> make_activations(uint32_t max_rows,
                                                         uint32_t n_columns) override;
   Result<std::unique_ptr<KvStorage>> make_kv(const KvSpec& spec) override;
   Result<std::unique_ptr<Rope>> make_rope(const RopeSpec& spec) override;
+  Status reserve_experts(const ExpertsLimits& limits) override;
 
   void begin(const StepInput& input) override;
   Status finish() override { return {}; }
@@ -57,6 +60,8 @@ class CpuBackend final : public Backend {
   void kv_write(const KvWriteOp& op) override;
   void attention(const AttentionOp& op) override;
   void gated(const GatedOp& op) override;
+  void experts(const ExpertsOp& op) override;
+  void add_weighted(const AddWeightedOp& op) override;
   void add(Activations& x, const Activations& y, uint32_t n_rows) override;
   void gather(const Activations& x, std::span<const uint32_t> rows, Activations& out) override;
   void read_row(const Activations& x, uint32_t row, std::span<float> out) override;
@@ -82,6 +87,14 @@ class CpuBackend final : public Backend {
     PreparedBuffer prepared;  // for steps so small that every thread prepares its own operand
   };
 
+  // What experts() works in, a wave at a time.
+  struct ExpertBuffers {
+    AlignedBuffer gate;  // [max wave rows, d_ff]
+    AlignedBuffer up;    // the same
+    AlignedBuffer down;  // [max wave rows, d_model]
+  };
+  struct ExpertStep;
+
   struct AttentionPlan;
   struct AttentionWave;
 
@@ -93,6 +106,16 @@ class CpuBackend final : public Backend {
   void pack_rows(const MatrixSource& source, std::byte* out, Slice panels) const;
   void prepare(const LinearOp& op, const Prepared& out, Slice tokens) const;
   void multiply(const LinearOp& op, const Prepared& x, uint32_t member);
+  void route(const ExpertsOp& op);
+  void run_wave(const ExpertStep& step, uint32_t member);
+  Prepared expert_input(const ExpertStep& step, uint32_t member);
+  void expert_hidden(const ExpertStep& step, const Prepared& x, uint32_t member);
+  void expert_down(const ExpertStep& step, const Prepared& x, uint32_t member);
+  void add_experts(const ExpertStep& step, uint32_t member);
+  template <typename RowAt>
+  void prepare_experts(const ExpertStep& step, const RowAt& row_at, Slice rows) const;
+  template <typename Work>
+  void for_expert_tiles(const ExpertStep& step, uint32_t member, const Work& work) const;
   const float* rope_table(const CpuRope& rope);
 
   bool plan_attention(const AttentionOp& op, AttentionPlan& plan) const;
@@ -133,6 +156,9 @@ class CpuBackend final : public Backend {
 
   std::vector<float> rope_values_;         // of the current step, [n_rows][2][n_rotated / 2]
   const CpuRope* rope_of_step_ = nullptr;  // whose values those are; null after begin()
+
+  ExpertRouting routing_;  // of the op at hand
+  ExpertBuffers expert_buffers_;
 
   AlignedBuffer partials_;    // attention states of split sequences
   uint32_t head_stride_ = 0;  // the largest of any KV storage

@@ -20,6 +20,21 @@ class CpuMatrix final : public Matrix {
   std::unique_ptr<CpuBlock> block_;
 };
 
+class CpuExperts final : public Experts {
+ public:
+  CpuExperts(const ExpertsSource& source, std::unique_ptr<CpuBlock> block)
+      : Experts(source.dtype, {.n_experts = static_cast<uint32_t>(source.experts.size()),
+                               .n_rows = source.n_rows,
+                               .n_columns = source.n_columns}),
+        block_(std::move(block)) {}
+  uint64_t n_bytes() const override { return block_->n_bytes(); }
+  uint64_t expert_bytes() const { return n_bytes() / n_experts(); }
+  std::byte* data(uint32_t expert) const { return block_->data() + expert * expert_bytes(); }
+
+ private:
+  std::unique_ptr<CpuBlock> block_;
+};
+
 class CpuVector final : public Vector {
  public:
   CpuVector(uint32_t n, std::unique_ptr<CpuBlock> block) : Vector(n), block_(std::move(block)) {}
@@ -65,6 +80,9 @@ class CpuRope final : public Rope {
 // Every object that reaches a CPU backend was made by one.
 inline const CpuMatrix& cpu(const Matrix& m) {
   return static_cast<const CpuMatrix&>(m);
+}
+inline const CpuExperts& cpu(const Experts& e) {
+  return static_cast<const CpuExperts&>(e);
 }
 inline const CpuVector& cpu(const Vector& v) {
   return static_cast<const CpuVector&>(v);

@@ -141,6 +141,24 @@ void CpuBackend::add(Activations& x, const Activations& y, uint32_t n_rows) {
   });
 }
 
+void CpuBackend::add_weighted(const AddWeightedOp& op) {
+  const OpScope scope(*memory_);
+  const CpuActivations& x = cpu(*op.x);
+  const CpuActivations& y = cpu(*op.y);
+  const CpuActivations& logits = cpu(*op.logits);
+  QUERN_CHECK(x.n_columns() == y.n_columns() && logits.n_columns() == 1);
+  QUERN_CHECK(op.n_rows <= x.max_rows() && op.n_rows <= y.max_rows());
+  for_rows(op.n_rows, x.n_columns(), [&](uint32_t begin, uint32_t end) {
+    for (uint32_t row = begin; row < end; ++row) {
+      const double weight = 1.0 / (1.0 + std::exp(-static_cast<double>(*logits.row(row))));
+      kernels_.add_scaled({.x = x.row(row),
+                           .y = y.row(row),
+                           .scale = static_cast<float>(weight),
+                           .n = x.n_columns()});
+    }
+  });
+}
+
 void CpuBackend::gather(const Activations& x, std::span<const uint32_t> rows, Activations& out) {
   const OpScope scope(*memory_);
   QUERN_CHECK(rows.size() <= out.max_rows() && x.n_columns() == out.n_columns());

@@ -16,6 +16,9 @@ void rope(const RopeArgs& args) {
 void add(float* x, const float* y, size_t n) {
   simd_add(x, y, n);
 }
+void add_scaled(const AddScaledArgs& args) {
+  simd_add_scaled(args);
+}
 void gated(const GatedArgs& args) {
   simd_gated(args);
 }

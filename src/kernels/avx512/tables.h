@@ -29,6 +29,7 @@ void matmul_mxfp4(const MatmulArgs& args);
 void rms_norm(const RmsNormArgs& args);
 void rope(const RopeArgs& args);
 void add(float* x, const float* y, size_t n);
+void add_scaled(const AddScaledArgs& args);
 void gated(const GatedArgs& args);
 void kv_write(const KvWriteArgs& args);
 void attention(const AttentionArgs& args);

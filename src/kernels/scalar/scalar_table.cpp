@@ -177,6 +177,12 @@ void add(float* x, const float* y, size_t n) {
   }
 }
 
+void add_scaled(const AddScaledArgs& args) {
+  for (size_t i = 0; i < args.n; ++i) {
+    args.x[i] = std::fma(args.scale, args.y[i], args.x[i]);
+  }
+}
+
 void gated(const GatedArgs& args) {
   for (size_t i = 0; i < args.n; ++i) {
     const auto x = static_cast<double>(args.gate[i]);
@@ -368,6 +374,7 @@ KernelTable make_table() {
   t.rms_norm = rms_norm;
   t.rope = rope;
   t.add = add;
+  t.add_scaled = add_scaled;
   t.gated = gated;
   t.kv_write = kv_write;
   t.attention = attention;

@@ -57,6 +57,15 @@ void simd_add(float* x, const float* y, size_t n) {
   }
 }
 
+void simd_add_scaled(const AddScaledArgs& args) {
+  const Vec scale = Vec::set1(args.scale);
+  for (size_t i = 0; i < args.n; i += Vec::kLanes) {
+    const size_t left = args.n - i;
+    Vec::fma(scale, Vec::load_n(args.y + i, left), Vec::load_n(args.x + i, left))
+        .store_n(args.x + i, left);
+  }
+}
+
 QUERN_INLINE Vec activate(Vec x, Activation activation) {
   if (activation == Activation::silu) {
     return x / (Vec::set1(1.0F) + vec_exp(Vec::zero() - x));

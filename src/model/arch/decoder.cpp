@@ -5,13 +5,18 @@ namespace quern {
 Result<std::unique_ptr<Model>> Decoder::load(ModelConfig config, WeightLoader& loader,
                                              const DecoderTraits& traits) {
   QUERN_ASSIGN(std::unique_ptr<Rope> rope, load_rope(loader, config, traits.rope_interleaved));
+  config.experts.normalise = config.experts.normalise.value_or(traits.normalise_experts);
   std::unique_ptr<Decoder> model(new Decoder(std::move(config), loader.backend()));
   model->rope_ = std::move(rope);
   for (uint32_t i = 0; i < model->config().n_layers; ++i) {
     Layer layer;
     QUERN_ASSIGN(layer.attention,
                  load_attention(loader, model->config(), {.layer = i, .qk_norm = traits.qk_norm}));
-    QUERN_ASSIGN(layer.ffn, load_ffn(loader, model->config(), i));
+    if (model->has_experts()) {
+      QUERN_ASSIGN(layer.experts, load_experts(loader, model->config(), i));
+    } else {
+      QUERN_ASSIGN(layer.ffn, load_ffn(loader, model->config(), i));
+    }
     model->layers_.push_back(std::move(layer));
   }
   return model;
@@ -26,7 +31,11 @@ void Decoder::run_layers(const Step& step) {
                              .n_rows = step.n_rows};
   for (uint32_t i = 0; i < layers_.size(); ++i) {
     run_attention(context, layers_[i].attention, i);
-    run_ffn(context, layers_[i].ffn);
+    if (has_experts()) {
+      run_experts(context, layers_[i].experts);
+    } else {
+      run_ffn(context, layers_[i].ffn);
+    }
   }
 }
 

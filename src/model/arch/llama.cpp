@@ -1,4 +1,5 @@
-// Llama 1 to 3, and what is built like them: SmolLM2, Mistral. Touvron et al. 2023.
+// Llama 1 to 3, and what is built like them: SmolLM2, Mistral (Touvron et al. 2023), and Mixtral,
+// whose feed-forward blocks are experts (Jiang et al. 2024).
 // Files of this architecture store q and k with rotary pairs side by side.
 #include "model/arch/decoder.h"
 #include "model/registry.h"

@@ -6,6 +6,9 @@
 #include <cmath>
 #include <future>
 
+#include "gguf/reader.h"
+#include "kernels/scalar/dequantise.h"
+#include "support/golden.h"
 #include "support/temp_dir.h"
 #include "support/tiny_model.h"
 
@@ -68,8 +71,43 @@ TEST_F(EmbeddingTest, HasTheModelsWidthAndLengthOne) {
   EXPECT_NEAR(square, 1.0, 1e-5);
 }
 
-// The head maps hidden states to logits: what on_logits gives for a model is the head's rows times
-// what on_hidden gives. One token's embedding is its hidden state, scaled.
+// The architecture's definition: logits are the head's rows, read from the file, times the state.
+TEST_F(EmbeddingTest, TheHeadTimesAHiddenStateIsItsLogits) {
+  std::vector<float> hidden;
+  std::vector<float> logits;
+  std::promise<void> done[2];
+  const auto ask = [&](std::promise<void>& end) {
+    Request request;
+    request.prompt = {TokenId{40}};
+    request.on_event = [&end](const TokenEvent&) { end.set_value(); };
+    return request;
+  };
+  Request for_hidden = ask(done[0]);
+  for_hidden.on_hidden = [&](uint32_t, std::span<const float> x) {
+    hidden.assign(x.begin(), x.end());
+  };
+  Request for_logits = ask(done[1]);
+  for_logits.on_logits = [&](uint32_t, std::span<const float> x) {
+    logits.assign(x.begin(), x.end());
+  };
+  ASSERT_TRUE(engine_->submit(std::move(for_hidden)).has_value());
+  ASSERT_TRUE(engine_->submit(std::move(for_logits)).has_value());
+  done[0].get_future().wait();
+  done[1].get_future().wait();
+  const ModelCard card = read_model_card(path()).value();
+  const TensorInfo& head = *card.find_tensor("output.weight");
+  const std::vector<std::byte> file = test::read_bytes(path());
+  std::vector<float> row(256);
+  for (const uint32_t token : {0U, 77U, 299U}) {
+    dequantise_row(head.dtype, file.data() + head.file_offset + token * 256 * 2, row.data(), 256);
+    double sum = 0.0;
+    for (size_t i = 0; i < row.size(); ++i) {
+      sum += double{row[i]} * double{hidden[i]};
+    }
+    EXPECT_NEAR(logits[token], sum, 1e-3);
+  }
+}
+
 TEST_F(EmbeddingTest, EveryPositionIsToldOnceInOrder) {
   std::vector<uint32_t> positions;
   std::promise<void> done;

@@ -311,20 +311,17 @@ TEST_F(ModelManagerTest, AFailedLoadIsRememberedForAMoment) {
 }
 
 TEST_F(ModelManagerTest, AFaultThatMayPassIsTriedAgain) {
-  Gate gate;
-  gate.opened.set_value();
-  add_gate(gate);
-  config_.ports.load = [this, n = std::make_shared<int>(0)](const LoadJob& job) {
-    if (++*n <= 2) {
-      return Result<LoadedEngine>(fail(
-          {.kind = ErrorKind::io, .where = "test", .what = "the disk is busy", .expected = ""}));
-    }
-    return real_(job);
-  };
+  FailPoints faults;
+  config_.engine.engine.fail_points = &faults;
+  faults.arm(FailPoint::mmap, {.after = 0, .times = 1});
   open();
   EXPECT_TRUE(acquire("a").has_value());
-  EXPECT_EQ(manager_->stats().n_load_retries, 2U);
+  EXPECT_EQ(manager_->stats().n_load_retries, 1U);
   EXPECT_EQ(manager_->stats().n_load_failures, 0U);
+  faults.arm(FailPoint::allocation, {.after = 3, .times = 1});
+  EXPECT_TRUE(acquire("b").has_value());
+  EXPECT_EQ(manager_->stats().n_load_retries, 2U);
+  manager_.reset();
 }
 
 TEST_F(ModelManagerTest, TryingAgainHasAnEnd) {

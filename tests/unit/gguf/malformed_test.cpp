@@ -298,6 +298,9 @@ std::vector<Malformed> malformed_values() {
       {"TokensEmpty",
        [] { return with_architecture(0, 1).array("tokenizer.ggml.tokens", wire::kString, 0); },
        "tokenizer.ggml.tokens is empty"},
+      {"VocabSizeBelowTheTokens",
+       [] { return with_two_tokens("b", 1).scalar<uint32_t>("llama.vocab_size", wire::kU32, 1); },
+       "llama.vocab_size is 1 for 2 tokens; expected at least one for each token"},
       {"ScoresOfTheWrongType",
        [] {
          return with_two_tokens("b", 1)

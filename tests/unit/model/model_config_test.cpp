@@ -62,6 +62,43 @@ TEST(ModelConfig, TakesTheLargestThatAreValid) {
   }
 }
 
+// Mixtral's files give experts the width of the dense block; others name it.
+TEST(ModelConfig, ExpertsTakeTheDenseWidthWhereTheFileNamesNone) {
+  const auto experts = [](uint64_t n_more) {
+    return tiny(2 + n_more)
+        .scalar<uint32_t>("llama.expert_count", wire::kU32, 8)
+        .scalar<uint32_t>("llama.expert_used_count", wire::kU32, 2);
+  };
+  const auto mixtral = config_of(experts(0));
+  ASSERT_TRUE(mixtral.has_value()) << mixtral.error().to_string();
+  EXPECT_EQ(mixtral->experts.n_experts, 8U);
+  EXPECT_EQ(mixtral->experts.n_used, 2U);
+  EXPECT_EQ(mixtral->experts.d_ff, 128U);
+  EXPECT_EQ(mixtral->d_ff, 0U);
+  const auto named =
+      config_of(experts(1).scalar<uint32_t>("llama.expert_feed_forward_length", wire::kU32, 32));
+  ASSERT_TRUE(named.has_value()) << named.error().to_string();
+  EXPECT_EQ(named->experts.d_ff, 32U);
+}
+
+TEST(ModelConfig, ExpertsThatAreNoneLeaveTheModelDense) {
+  const auto config = config_of(tiny(1).scalar<uint32_t>("llama.expert_count", wire::kU32, 0));
+  ASSERT_TRUE(config.has_value()) << config.error().to_string();
+  EXPECT_EQ(config->experts.n_experts, 0U);
+  EXPECT_EQ(config->d_ff, 128U);
+}
+
+// Sigmoid routers (DeepSeek V3) weigh otherwise; computing on as if they did not would be wrong.
+TEST(ModelConfig, RefusesARouterThatIsNoSoftmax) {
+  const auto config = config_of(tiny(3)
+                                    .scalar<uint32_t>("llama.expert_count", wire::kU32, 8)
+                                    .scalar<uint32_t>("llama.expert_used_count", wire::kU32, 2)
+                                    .scalar<uint32_t>("llama.expert_gating_func", wire::kU32, 2));
+  ASSERT_FALSE(config.has_value());
+  EXPECT_EQ(config.error().kind, ErrorKind::unsupported);
+  EXPECT_EQ(config.error().what, "expert gating function 2");
+}
+
 TEST(ModelConfig, NamesTheTypeOfAWrongValue) {
   const auto config =
       config_of(tiny(1).scalar<float>("llama.rope.scaling.attn_factor", wire::kF32, 0.0F));

@@ -1,5 +1,5 @@
-// Errors in each dialect's shape. Sources: OpenAI's API reference ("Error object"), Ollama's docs/api.md,
-// Anthropic's API reference ("Errors"); statuses from the contract.
+// Errors in each dialect's shape. Sources: OpenAI's API reference ("Error object"), Ollama's
+// docs/api.md, Anthropic's API reference ("Errors"); statuses from the contract.
 #include "server/api_error.h"
 
 #include <gtest/gtest.h>
@@ -45,8 +45,7 @@ TEST(ErrorStatus, FollowsTheKind) {
 
 TEST(FinishError, TellsDeadlinesQueuesAndCancels) {
   const Error none;
-  const ApiError late =
-      from_finish(FinishReason::timeout, FinishCause::queue_timeout, none);
+  const ApiError late = from_finish(FinishReason::timeout, FinishCause::queue_timeout, none);
   EXPECT_EQ(late.status, 504U);
   EXPECT_EQ(late.type, "timeout_error");
   EXPECT_EQ(late.code, "queue_timeout");

@@ -92,7 +92,8 @@ TEST(ChatMessages, AFinalMessageIsContinuedWhereItEnds) {
 
 TEST(ChatMessages, TemplateVariablesPassThrough) {
   const std::string source = "{{ enable_thinking }} {{ reasoning_effort }} {{ bos_token }}";
-  EXPECT_EQ(render(source, with(R"("chat_template_kwargs":{"enable_thinking":false})")), "False  <s>");
+  EXPECT_EQ(render(source, with(R"("chat_template_kwargs":{"enable_thinking":false})")),
+            "False  <s>");
   EXPECT_EQ(render(source, with(R"("reasoning_effort":"low")")), " low <s>");
   EXPECT_EQ(fault_of(with(R"("chat_template_kwargs":{"messages":[]})")),
             "chat_template_kwargs.messages");
@@ -110,8 +111,10 @@ TEST(ChatRequest, NamesWhatIsAtFault) {
   EXPECT_EQ(fault_of(with(R"("max_tokens":0)")), "max_tokens");
   EXPECT_EQ(fault_of(with(R"("top_logprobs":3)")), "top_logprobs");
   EXPECT_EQ(fault_of(with(R"("stream":"yes")")), "stream");
-  EXPECT_EQ(fault_of(with(R"("stream_options":{"include_usage":1})")), "stream_options.include_usage");
-  EXPECT_EQ(fault_of(with(R"("tools":[{"type":"function","function":{}}])")), "tools[0].function.name");
+  EXPECT_EQ(fault_of(with(R"("stream_options":{"include_usage":1})")),
+            "stream_options.include_usage");
+  EXPECT_EQ(fault_of(with(R"("tools":[{"type":"function","function":{}}])")),
+            "tools[0].function.name");
 }
 
 TEST(ChatRequest, RefusesByNameWhatCannotBeDone) {
@@ -135,8 +138,8 @@ TEST(ChatRequest, RefusesByNameWhatCannotBeDone) {
 }
 
 TEST(ChatRequest, ReadsWhatTheRoutesTake) {
-  const auto call = read_chat_call(
-      with(R"("model":"m","stream":true,"stream_options":{"include_usage":true},"n":3,"logprobs":true,
+  const auto call = read_chat_call(with(
+      R"("model":"m","stream":true,"stream_options":{"include_usage":true},"n":3,"logprobs":true,
        "top_logprobs":2,"max_completion_tokens":9,"parallel_tool_calls":false,"cache_salt":"s",
        "stop_token_ids":[4],"priority":"high")"));
   ASSERT_TRUE(call.has_value());

@@ -116,16 +116,22 @@ TEST(Connection, KeepsHttp10OnRequest) {
 TEST(Connection, AnswersWhatIsMalformedAndGoesOnServing) {
   TestServer server;
   const std::vector<std::string> malformed = {
-      "\x16\x03\x01\x02\x01\x01", "GET\r\n\r\n", "GET / HTTP/9.9\r\n\r\n",
+      "\x16\x03\x01\x02\x01\x01",
+      "GET\r\n\r\n",
+      "GET / HTTP/9.9\r\n\r\n",
       "GET / HTTP/1.1\r\n\r\n",  // no Host
-      "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", "GET / HTTP/1.1\r\nHost: a\r\nno colon\r\n\r\n",
+      "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+      "GET / HTTP/1.1\r\nHost: a\r\nno colon\r\n\r\n",
       "GET / HTTP/1.1\r\nHost: a\r\nName : x\r\n\r\n",
-      "GET /%zz HTTP/1.1\r\nHost: a\r\n\r\n", "GET /%00 HTTP/1.1\r\nHost: a\r\n\r\n",
-      "GET /\xFF HTTP/1.1\r\nHost: a\r\n\r\n", "GET echo HTTP/1.1\r\nHost: a\r\n\r\n",
+      "GET /%zz HTTP/1.1\r\nHost: a\r\n\r\n",
+      "GET /%00 HTTP/1.1\r\nHost: a\r\n\r\n",
+      "GET /\xFF HTTP/1.1\r\nHost: a\r\n\r\n",
+      "GET echo HTTP/1.1\r\nHost: a\r\n\r\n",
       "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n",
       "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 1x\r\n\r\n",
       "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
-      "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+      "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nTransfer-Encoding: "
+      "chunked\r\n\r\n0\r\n\r\n",
       "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n",
       "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabcdefgh\r\n",
       "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n",
@@ -149,7 +155,7 @@ TEST(Connection, AnswersWhatIsMalformedAndGoesOnServing) {
 TEST(Connection, LimitsTheHeader) {
   TestServer server;
   Client client(server.port());
-  client.send("GET /echo HTTP/1.1\r\nHost: test\r\nLong: " + std::string(100'000, 'x'));
+  client.send("GET /echo HTTP/1.1\r\nHost: test\r\nLong: " + filler(100'000));
   EXPECT_EQ(client.read().status, 431);
   EXPECT_TRUE(client.is_closed());
 }
@@ -159,16 +165,16 @@ TEST(Connection, LimitsTheBodyHoweverItIsSent) {
   config.max_body_bytes = 1000;
   TestServer server(config);
   Client fits(server.port());
-  fits.request("POST /echo", {}, std::string(1000, 'x'));
+  fits.request("POST /echo", {}, filler(1000));
   EXPECT_EQ(fits.read().status, 200);
   Client claimed(server.port());
-  claimed.request("POST /echo", "X-Request-Id: mine\r\n", std::string(1001, 'x'));
+  claimed.request("POST /echo", "X-Request-Id: mine\r\n", filler(1001));
   const Answer answer = claimed.read();
   EXPECT_EQ(answer.status, 413);
   EXPECT_EQ(answer.header("x-request-id"), "mine");
   Client chunked(server.port());
   chunked.request("POST /echo", "Transfer-Encoding: chunked\r\n");
-  chunked.send("3e9\r\n" + std::string(1001, 'x') + "\r\n0\r\n\r\n");
+  chunked.send("3e9\r\n" + filler(1001) + "\r\n0\r\n\r\n");
   EXPECT_EQ(chunked.read().status, 413);
 }
 
@@ -273,7 +279,7 @@ TEST(Connection, BoundsWhatItReadsAhead) {
   client.request("GET /hold");
   notes().wait_for("held");
   // More than the server may take in meanwhile; the rest waits in the two kernels' buffers.
-  client.send(std::string(200'000, 'x'));
+  client.send(filler(200'000));
   client.reset();
   // The write side notices, since the read side is full: at the latest when it answers.
   Client other(server.port());

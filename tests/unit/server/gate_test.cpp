@@ -135,8 +135,9 @@ TEST(Cors, CanAllowAnyOrigin) {
   config.cors_origins = {"*"};
   TestServer server(config);
   Client client(server.port());
-  EXPECT_EQ(client.get("/echo", "Origin: https://a.example\r\n").header("access-control-allow-origin"),
-            "*");
+  EXPECT_EQ(
+      client.get("/echo", "Origin: https://a.example\r\n").header("access-control-allow-origin"),
+      "*");
 }
 
 TEST(Drain, FinishesWhatRunsAndTakesNothingNew) {

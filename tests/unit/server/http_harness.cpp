@@ -76,7 +76,8 @@ Task silent(Exchange& /*exchange*/, ServerContext& /*context*/) {
 }
 
 Task hold(Exchange& exchange, ServerContext& /*context*/) {
-  boost::asio::steady_timer timer(exchange.executor(), std::chrono::steady_clock::time_point::max());
+  boost::asio::steady_timer timer(exchange.executor(),
+                                  std::chrono::steady_clock::time_point::max());
   exchange.on_client_gone([&timer] {
     notes().add("gone");
     timer.cancel();
@@ -206,6 +207,10 @@ std::vector<AccessRecord> TestServer::records() {
 void TestServer::wait_for_records(size_t n) {
   std::unique_lock lock(mutex_);
   changed_.wait(lock, [&] { return records_.size() >= n; });
+}
+
+std::string filler(size_t n_bytes) {
+  return std::string(n_bytes, 'x');
 }
 
 std::string Answer::header(std::string_view name) const {

@@ -76,6 +76,9 @@ class TestServer {
   std::thread thread_;
 };
 
+// n_bytes of 'x'.
+std::string filler(size_t n_bytes);
+
 struct Answer {
   unsigned status = 0;
   Headers headers;  // names in lower case

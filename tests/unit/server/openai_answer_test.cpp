@@ -35,7 +35,9 @@ class OpenAiAnswer : public testing::Test {
   static TokenInfo token(TokenId id, std::string bytes) {
     return {.token = id, .bytes = std::move(bytes), .logprob = -0.5F, .top = {{kWorld, -0.25F}}};
   }
-  static RequestUsage usage() { return {.prompt_tokens = 7, .cached_tokens = 4, .completion_tokens = 2}; }
+  static RequestUsage usage() {
+    return {.prompt_tokens = 7, .cached_tokens = 4, .completion_tokens = 2};
+  }
   static AnswerHead head() { return {.id = "id-1", .created = 5, .model = "m", .seed = 42}; }
 
   std::unique_ptr<const Tokenizer> tokenizer_;
@@ -64,7 +66,8 @@ TEST_F(OpenAiAnswer, ChatIsWhole) {
   Json body = chat_answer({.head = head(), .logprobs = true}, {choice}, texts());
   EXPECT_TRUE(body["system_fingerprint"].is_string());
   body.erase("system_fingerprint");
-  EXPECT_EQ(body, Json::parse(R"({"id":"id-1","object":"chat.completion","created":5,"model":"m","seed":42,
+  EXPECT_EQ(body, Json::parse(
+                      R"({"id":"id-1","object":"chat.completion","created":5,"model":"m","seed":42,
     "choices":[{"index":0,"message":{"role":"assistant","content":"hello","refusal":null},
       "logprobs":{"content":[{"token":"hello","logprob":-0.5,"bytes":[104,101,108,108,111],
         "top_logprobs":[{"token":"world","logprob":-0.25,"bytes":[119,111,114,108,100]}]}],"refusal":null},
@@ -77,7 +80,8 @@ TEST_F(OpenAiAnswer, ChatWithToolCallsAndReasoning) {
   ChoiceAnswer choice{.reasoning = "hm", .tool_calls = {{"abc", "f", "{\"a\":1}"}}};
   choice.finish = FinishReason::stop;
   const Json body = chat_answer({.head = head()}, {choice}, texts());
-  EXPECT_EQ(body["choices"][0], Json::parse(R"({"index":0,"message":{"role":"assistant","content":null,
+  EXPECT_EQ(body["choices"][0],
+            Json::parse(R"({"index":0,"message":{"role":"assistant","content":null,
     "refusal":null,"reasoning_content":"hm","tool_calls":[{"id":"abc","type":"function",
     "function":{"name":"f","arguments":"{\"a\":1}"}}]},"logprobs":null,"finish_reason":"tool_calls"})"));
 }
@@ -100,7 +104,8 @@ TEST_F(OpenAiAnswer, ChatStreamsInChunks) {
     "logprobs":null,"finish_reason":null})"));
   EXPECT_EQ(choice(1)["delta"], Json::parse(R"({"content":"hel"})"));
   EXPECT_EQ(choice(2)["delta"], Json::parse(R"({"content":"lo"})"));
-  EXPECT_EQ(choice(3), Json::parse(R"({"index":0,"delta":{},"logprobs":null,"finish_reason":"length"})"));
+  EXPECT_EQ(choice(3),
+            Json::parse(R"({"index":0,"delta":{},"logprobs":null,"finish_reason":"length"})"));
   EXPECT_EQ(events[4]["choices"], Json::array());
   EXPECT_EQ(events[4]["usage"]["total_tokens"], 9);
   EXPECT_EQ(events[5], "[DONE]");
@@ -118,7 +123,9 @@ TEST_F(OpenAiAnswer, ToolCallsStreamAsDeltas) {
   Json begin = events[1]["choices"][0]["delta"]["tool_calls"];
   EXPECT_EQ(begin[0]["id"].get<std::string>().size(), 9U);
   begin[0].erase("id");
-  EXPECT_EQ(begin, Json::parse(R"([{"index":0,"type":"function","function":{"name":"f","arguments":""}}])"));
+  EXPECT_EQ(
+      begin,
+      Json::parse(R"([{"index":0,"type":"function","function":{"name":"f","arguments":""}}])"));
   EXPECT_EQ(events[2]["choices"][0]["delta"],
             Json::parse(R"({"tool_calls":[{"index":0,"function":{"arguments":"{}"}}]})"));
   EXPECT_EQ(events[3]["choices"][0]["finish_reason"], "tool_calls");
@@ -127,8 +134,8 @@ TEST_F(OpenAiAnswer, ToolCallsStreamAsDeltas) {
 TEST_F(OpenAiAnswer, StreamedLogprobsWaitForTheirText) {
   ChatStream stream({.head = head(), .logprobs = true}, 1, texts());
   std::string text = stream.add({.token = token(kHello, "hello")});
-  text += stream.add({.deltas = {{.kind = Kind::content, .text = "helloworld"}},
-                      .token = token(kWorld, "world")});
+  text += stream.add(
+      {.deltas = {{.kind = Kind::content, .text = "helloworld"}}, .token = token(kWorld, "world")});
   text += stream.add({.token = token(kEnd, ""), .finish = FinishReason::stop});
   const std::vector<Json> events = events_of(text);
   ASSERT_EQ(events.size(), 3U);
@@ -143,8 +150,9 @@ TEST_F(OpenAiAnswer, DeadlinesAndCancelsEndAStreamCleanly) {
 }
 
 TEST_F(OpenAiAnswer, CompletionHasFourListsOfLogprobs) {
-  ChoiceAnswer choice{.text = "helloworld",
-                      .tokens = {token(kHello, "h\u00e9llo"), token(kWorld, "world"), token(kEnd, "")}};
+  ChoiceAnswer choice{
+      .text = "helloworld",
+      .tokens = {token(kHello, "h\u00e9llo"), token(kWorld, "world"), token(kEnd, "")}};
   choice.finish = FinishReason::stop;
   const Json body =
       completion_answer({.head = head(), .logprobs = true, .echo = {"Say: "}}, {{choice}}, texts());
@@ -166,7 +174,8 @@ TEST_F(OpenAiAnswer, CompletionChoicesAreCountedOverPrompts) {
 
 TEST_F(OpenAiAnswer, BestOfRanksByMeanLogprob) {
   ChoiceAnswer low{.text = "low", .tokens = {{.logprob = -3.0F}, {.logprob = -1.0F}}};
-  ChoiceAnswer high{.text = "high", .tokens = {{.logprob = -1.5F}, {.logprob = -1.5F}, {.logprob = -1.5F}}};
+  ChoiceAnswer high{.text = "high",
+                    .tokens = {{.logprob = -1.5F}, {.logprob = -1.5F}, {.logprob = -1.5F}}};
   const auto best = best_choices({low, high}, 1);
   ASSERT_EQ(best.size(), 1U);
   EXPECT_EQ(best[0].text, "high");
@@ -181,8 +190,8 @@ TEST(CompletionRequest, TakesEveryFormOfPrompt) {
   EXPECT_EQ(n_prompts(R"(["a","b"])"), 2);
   EXPECT_EQ(n_prompts("[1,2,3]"), 1);
   EXPECT_EQ(n_prompts("[[1,2],[3]]"), 2);
-  for (const char* prompt : {"null", "7", "[]", "[[]]", R"(["a",1])", R"([1,"a"])", "[[1],2]", "[-1]",
-                             "[[1.5]]", "{}", "true"}) {
+  for (const char* prompt : {"null", "7", "[]", "[[]]", R"(["a",1])", R"([1,"a"])", "[[1],2]",
+                             "[-1]", "[[1.5]]", "{}", "true"}) {
     EXPECT_EQ(n_prompts(prompt), -1) << prompt;
   }
 }

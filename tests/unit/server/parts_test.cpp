@@ -36,7 +36,8 @@ TEST(Target, IsTakenApartBeforeItIsDecoded) {
 }
 
 TEST(Target, RefusesWhatCannotBeAPath) {
-  for (const char* text : {"x", "/%", "/%4", "/%g0", "/%0a", "/%7f", "/%ff", "/%c0%80", "ftp://a/b"}) {
+  for (const char* text :
+       {"x", "/%", "/%4", "/%g0", "/%0a", "/%7f", "/%ff", "/%c0%80", "ftp://a/b"}) {
     EXPECT_FALSE(parse_target(text).has_value()) << text;
   }
 }
@@ -97,8 +98,8 @@ TEST(LiveRequests, AreListedWhileTheirTicketsLive) {
   const auto cancel = [&n_cancelled] { ++n_cancelled; };
   std::optional<LiveRequests::Ticket> first =
       live.add({.request_id = "a", .model = "m", .arrival_us = 10, .cancel = cancel});
-  const LiveRequests::Ticket second =
-      live.add({.request_id = "a", .model = "m", .priority = 3, .arrival_us = 20, .cancel = cancel});
+  const LiveRequests::Ticket second = live.add(
+      {.request_id = "a", .model = "m", .priority = 3, .arrival_us = 20, .cancel = cancel});
   const auto rows = live.list(30);
   ASSERT_EQ(rows.size(), 2U);
   EXPECT_EQ(rows[0].age_us, 20);

@@ -251,7 +251,7 @@ TEST(Pre, AMissingNameIsDefaultWithAWarning) {
 TEST(Pre, AnUnknownNameListsTheKnownOnesUnlessAllowed) {
   const auto refused = resolve_pre("nonsense\n", false, Log());
   ASSERT_FALSE(refused.has_value());
-  EXPECT_THAT(refused.error().to_string(), HasSubstr("unknown pre-tokenizer 'nonsense?'"));
+  EXPECT_THAT(refused.error().to_string(), HasSubstr("unknown pre-tokenizer 'nonsense\\x0a'"));
   for (const std::string_view name : known_pre_names()) {
     EXPECT_THAT(refused.error().to_string(), HasSubstr(std::string(name)));
   }

@@ -1,9 +1,9 @@
-#include "prompt.h"
+#include "engine/plain_prompt.h"
 
 #include <ctime>
 #include <utility>
 
-namespace quern::app {
+namespace quern {
 namespace {
 
 std::tm local_time() {
@@ -38,4 +38,4 @@ Result<std::vector<TokenId>> raw_prompt(const LoadedModel& model, std::string_vi
   return tokens;
 }
 
-}  // namespace quern::app
+}  // namespace quern

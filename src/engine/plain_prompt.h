@@ -10,7 +10,7 @@
 #include "engine/loaded_model.h"
 #include "text/chat_template.h"
 
-namespace quern::app {
+namespace quern {
 
 // The conversation through the model's chat template, ready for the next answer. The template
 // itself writes the tokens that begin a text. There must be a template.
@@ -23,4 +23,4 @@ std::optional<TokenId> leading_bos(const Tokenizer& tokenizer);
 // The text as it stands: special text parsed, BOS before it where the model says so.
 Result<std::vector<TokenId>> raw_prompt(const LoadedModel& model, std::string_view text);
 
-}  // namespace quern::app
+}  // namespace quern

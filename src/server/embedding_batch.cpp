@@ -1,0 +1,182 @@
+#include "server/embedding_batch.h"
+
+#include <fmt/format.h>
+
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include "engine/embedding.h"
+#include "server/inbox.h"
+#include "server/live_requests.h"
+#include "server/request_deadlines.h"
+
+namespace quern::server {
+namespace {
+
+constexpr size_t kMaxInFlight = 16;
+
+struct Embedded {
+  size_t i_input = 0;
+  std::vector<float> values = {};
+  uint32_t n_prompt_tokens = 0;
+  std::optional<ApiError> error = {};
+};
+
+ApiError embedding_error(const TokenEvent& event, EngineThread& engine) {
+  const Error error{.kind = event.error_kind,
+                    .where = "engine",
+                    .what = std::string(event.error),
+                    .expected = {}};
+  ApiError told = from_finish(*event.finish, event.cause, error);
+  if (told.status == 429) {
+    told.retry_after_s = engine.retry_after_s();
+  }
+  return told;
+}
+
+// The engine's requests of one batch; what still runs at the end is cancelled.
+class EmbeddingRun {
+ public:
+  EmbeddingRun(Exchange& exchange, const ModelLease& lease, EmbeddingBatch& batch)
+      : exchange_(exchange),
+        engine_(lease.engine()),
+        batch_(batch),
+        inbox_(std::make_shared<Inbox<Embedded>>(exchange.executor())) {}
+  EmbeddingRun(const EmbeddingRun&) = delete;
+  EmbeddingRun& operator=(const EmbeddingRun&) = delete;
+  ~EmbeddingRun() {
+    exchange_.on_client_gone({});
+    inbox_->close();
+    cancel();
+  }
+
+  void cancel() {
+    is_cancelled_ = true;
+    for (const SeqId id : submitted_) {
+      engine_.cancel(id);
+    }
+  }
+
+  void list_in(LiveRequests& live, const std::string& model) {
+    LiveRequests::Entry entry;
+    entry.request_id = exchange_.request().request_id;
+    entry.model = model;
+    entry.priority = batch_.schedule.priority;
+    entry.arrival_us = arrival_of(exchange_);
+    for (const auto& input : batch_.inputs) {
+      entry.n_prompt_tokens += static_cast<uint32_t>(input.size());
+    }
+    entry.engine = &engine_;
+    entry.cancel = [this] { cancel(); };
+    ticket_ = live.add(std::move(entry));
+    exchange_.on_client_gone([this] { cancel(); });
+  }
+
+  // Until enough are in flight, or all are; an error ends the batch.
+  std::optional<ApiError> submit_some() {
+    while (!is_cancelled_ && submitted_.size() < batch_.inputs.size() &&
+           submitted_.size() - n_done_ < kMaxInFlight) {
+      if (auto error = submit(submitted_.size())) {
+        return error;
+      }
+    }
+    if (is_cancelled_ && submitted_.size() == n_done_) {
+      return from_finish(FinishReason::cancelled, FinishCause::none, Error{});
+    }
+    return std::nullopt;
+  }
+
+  boost::asio::awaitable<std::optional<Embedded>> next() {
+    std::optional<Embedded> one = co_await inbox_->next();
+    ++n_done_;
+    co_return one;
+  }
+
+ private:
+  std::optional<ApiError> submit(size_t i) {
+    std::vector<TokenId>& tokens = batch_.inputs[i];
+    if (tokens.size() > engine_.max_context()) {
+      ApiError error;
+      error.code = "context_length_exceeded";
+      error.param = "input";
+      error.message = fmt::format(
+          "input {} has {} tokens, and the context of this server's model holds {}; expected a "
+          "shorter text",
+          i, tokens.size(), engine_.max_context());
+      return error;
+    }
+    const Result<SeqId> id = engine_.submit(request_of(i));
+    if (!id) {
+      return from_error(id.error());
+    }
+    submitted_.push_back(*id);
+    return std::nullopt;
+  }
+
+  Request request_of(size_t i) {
+    Request request = embedding_request(
+        std::move(batch_.inputs[i]), [inbox = inbox_, i](Result<Embedding>&& result) {
+          if (result) {
+            inbox->push({.i_input = i,
+                         .values = std::move(result->values),
+                         .n_prompt_tokens = result->usage.prompt_tokens});
+          }
+        });
+    // Failures are told with their cause, which the result does not have.
+    request.on_event = [inbox = inbox_, i, &engine = engine_,
+                        succeed = std::move(request.on_event)](const TokenEvent& event) {
+      const bool is_failed = event.finish && *event.finish != FinishReason::length &&
+                             *event.finish != FinishReason::stop;
+      if (is_failed) {
+        inbox->push({.i_input = i, .error = embedding_error(event, engine)});
+      } else {
+        succeed(event);
+      }
+    };
+    request.priority = batch_.schedule.priority;
+    request.deadlines = deadlines_of(batch_.schedule, arrival_of(exchange_));
+    request.cache_salt = exchange_.request().key_salt + "/" + batch_.cache_salt;
+    request.client_id = exchange_.request().request_id;
+    return request;
+  }
+
+  Exchange& exchange_;
+  EngineThread& engine_;
+  EmbeddingBatch& batch_;
+  const std::shared_ptr<Inbox<Embedded>> inbox_;  // shared with callbacks on the engine's thread
+  std::vector<SeqId> submitted_;
+  LiveRequests::Ticket ticket_;
+  size_t n_done_ = 0;
+  bool is_cancelled_ = false;
+};
+
+}  // namespace
+
+boost::asio::awaitable<Api<Embeddings>> compute_embeddings(Exchange& exchange,
+                                                           ServerContext& context,
+                                                           const ModelLease& lease,
+                                                           EmbeddingBatch batch) {
+  Embeddings made;
+  made.vectors.resize(batch.inputs.size());
+  EmbeddingRun run(exchange, lease, batch);
+  run.list_in(context.live, lease.name());
+  for (size_t i = 0; i < made.vectors.size(); ++i) {
+    std::optional<ApiError> error = run.submit_some();
+    if (error) {
+      co_return refuse(std::move(*error));
+    }
+    std::optional<Embedded> one = co_await run.next();
+    if (one && one->error) {
+      co_return refuse(std::move(*one->error));
+    }
+    if (one) {
+      made.n_prompt_tokens += one->n_prompt_tokens;
+      made.vectors[one->i_input] = std::move(one->values);
+    }
+  }
+  exchange.count_tokens(static_cast<uint32_t>(made.n_prompt_tokens), 0);
+  co_return made;
+}
+
+}  // namespace quern::server

@@ -1,0 +1,32 @@
+// The vectors of many texts, computed beside everything else on the model's engine. For every
+// dialect's embedding route.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "server/generation.h"
+
+namespace quern::server {
+
+struct EmbeddingBatch {
+  std::vector<std::vector<TokenId>> inputs;
+  ScheduleFields schedule = {};
+  std::string cache_salt = {};
+};
+
+struct Embeddings {
+  std::vector<std::vector<float>> vectors;  // one for each input, of length 1
+  uint64_t n_prompt_tokens = 0;
+};
+
+// A few at a time, so that one request does not fill the queue. The first that fails decides, and
+// the others are cancelled; so they are when the client goes away. An input beyond the context: 400
+// context_length_exceeded.
+boost::asio::awaitable<Api<Embeddings>> compute_embeddings(Exchange& exchange,
+                                                           ServerContext& context,
+                                                           const ModelLease& lease,
+                                                           EmbeddingBatch batch);
+
+}  // namespace quern::server

@@ -1,0 +1,183 @@
+// The library as its users have it: through quern.h and quern.hpp alone, linked with libquern.so.
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <cmath>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "quern/quern.hpp"
+#include "support/temp_dir.h"
+#include "support/tiny_model.h"
+
+namespace quern::api {
+namespace {
+
+class LibraryTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    quern::test::write_tiny_model(path(), {.n_layers = 1,
+                                           .n_heads = 2,
+                                           .n_kv_heads = 1,
+                                           .d_model = 64,
+                                           .d_ff = 64,
+                                           .max_context = 512});
+    auto model = Model::load(path(), {.n_threads = 1, .max_requests = 4});
+    ASSERT_TRUE(model.has_value()) << model.error().message;
+    model_.emplace(std::move(*model));
+  }
+  std::string path() const { return (dir_.path() / "tiny.gguf").string(); }
+
+  Result generate(const std::string& prompt, const GenerateOptions& options) {
+    auto answer = model_->generate(prompt, options);
+    EXPECT_TRUE(answer.has_value()) << answer.error().message;
+    auto result = answer->wait();
+    EXPECT_TRUE(result.has_value()) << result.error().message;
+    return *result;
+  }
+
+  quern::test::TempDir dir_;
+  std::optional<Model> model_;
+};
+
+TEST_F(LibraryTest, GeneratesWithPiecesThatMakeTheText) {
+  std::string pieces;
+  const Result result =
+      generate("hello", {.max_tokens = 20, .seed = 7, .on_text = [&](std::string_view text) {
+                           pieces += text;
+                           return true;
+                         }});
+  EXPECT_EQ(pieces, result.text);
+  EXPECT_LE(result.numbers.completion_tokens, 20U);
+  EXPECT_GT(result.numbers.prompt_tokens, 4U);
+  EXPECT_EQ(result.numbers.seed, 7U);
+  EXPECT_GE(result.numbers.total_us, result.numbers.first_token_us);
+}
+
+TEST_F(LibraryTest, RunsMoreRequestsThanABatchUsuallyHasRows) {
+  const auto model =
+      Model::load(path(), {.n_threads = 1, .max_requests = 600, .kv_bytes = 1 << 20});
+  EXPECT_TRUE(model.has_value()) << model.error().message;
+}
+
+TEST_F(LibraryTest, ASeededAnswerIsTheSameFromManyThreads) {
+  std::vector<std::string> alone;
+  for (uint64_t seed = 0; seed < 6; ++seed) {
+    alone.push_back(generate("once", {.max_tokens = 16, .seed = seed}).text);
+  }
+  std::vector<std::string> together(alone.size());
+  std::vector<std::thread> threads;
+  for (uint64_t seed = 0; seed < alone.size(); ++seed) {
+    threads.emplace_back(
+        [&, seed] { together[seed] = generate("once", {.max_tokens = 16, .seed = seed}).text; });
+  }
+  for (std::thread& thread : threads) {
+    thread.join();
+  }
+  EXPECT_EQ(together, alone);
+}
+
+TEST_F(LibraryTest, ACallbackEndsItsRequest) {
+  auto answer = model_->generate("hello", {.on_text = [](std::string_view) { return false; }});
+  ASSERT_TRUE(answer.has_value());
+  const auto result = answer->wait();
+  ASSERT_TRUE(result.has_value()) << result.error().message;
+  EXPECT_TRUE(result->numbers.finish == QUERN_FINISH_CANCELLED ||
+              result->numbers.finish == QUERN_FINISH_STOP ||
+              result->numbers.finish == QUERN_FINISH_LENGTH);
+}
+
+TEST_F(LibraryTest, WhatACallbackThrowsReachesWhoWaits) {
+  auto answer = model_->generate(
+      "hello", {.on_text = [](std::string_view) -> bool { throw std::runtime_error("mine"); }});
+  ASSERT_TRUE(answer.has_value());
+  EXPECT_THROW(static_cast<void>(answer->wait()), std::runtime_error);
+}
+
+TEST_F(LibraryTest, CancelFromAnotherThreadEndsTheWait) {
+  auto answer = model_->generate("hello", {.temperature = 0.0F});
+  ASSERT_TRUE(answer.has_value());
+  std::thread canceller([&] { answer->cancel(); });
+  EXPECT_TRUE(answer->wait().has_value());
+  canceller.join();
+}
+
+TEST_F(LibraryTest, AnAnswerMayOutliveItsModel) {
+  auto answer = model_->generate("hello", {});
+  ASSERT_TRUE(answer.has_value());
+  model_.reset();
+  const auto result = answer->wait();
+  EXPECT_TRUE(result.has_value()) << result.error().message;
+}
+
+TEST_F(LibraryTest, EmbeddingsHaveLengthOne) {
+  const auto vector = model_->embed("hello");
+  ASSERT_TRUE(vector.has_value()) << vector.error().message;
+  ASSERT_EQ(vector->size(), 64U);
+  double square = 0.0;
+  for (const float value : *vector) {
+    square += double{value} * double{value};
+  }
+  EXPECT_NEAR(square, 1.0, 1e-5);
+}
+
+TEST_F(LibraryTest, TellsItsNumbers) {
+  // The last event of a request comes out of its last step, which is counted after it.
+  generate("hello", {.max_tokens = 5, .temperature = 0.0F});
+  generate("hello", {.max_tokens = 5, .temperature = 0.0F});
+  const quern_stats stats = model_->stats();
+  EXPECT_GT(stats.steps, 0U);
+  EXPECT_GT(stats.prompt_tokens, 4U);
+  EXPECT_GT(stats.weights_bytes, 100'000U);
+}
+
+TEST_F(LibraryTest, AnOlderProgramsShortStructIsWrittenWithinItsBounds) {
+  quern_model* model = nullptr;
+  ASSERT_EQ(quern_model_load(path().c_str(), nullptr, &model), nullptr);
+  quern_stats stats{};
+  stats.struct_size = offsetof(quern_stats, prompt_tokens);
+  stats.prompt_tokens = 4711;
+  quern_get_stats(model, &stats);
+  EXPECT_EQ(stats.prompt_tokens, 4711U);
+  quern_model_free(model);
+}
+
+TEST_F(LibraryTest, RefusesWhatItDoesNotUnderstand) {
+  EXPECT_EQ(Model::load(path(), {.max_requests = 0}).error().code, QUERN_INVALID_INPUT);
+  EXPECT_EQ(Model::load("/nowhere.gguf").error().code, QUERN_NOT_FOUND);
+  const auto broken = dir_.write("broken.gguf", "this is no model");
+  const auto refused = Model::load(broken.string());
+  ASSERT_FALSE(refused.has_value());
+  EXPECT_EQ(refused.error().code, QUERN_INVALID_INPUT);
+  EXPECT_NE(refused.error().message.find("broken.gguf"), std::string::npos);
+  EXPECT_EQ(model_->chat({{.role = "user", .content = "hi"}}).error().code, QUERN_UNSUPPORTED);
+  EXPECT_EQ(model_->generate("hi", {.temperature = -1.0F}).error().code, QUERN_INVALID_INPUT);
+  EXPECT_EQ(model_->generate(std::string(4000, 'x')).error().code, QUERN_INVALID_INPUT);
+
+  quern_model* model = nullptr;
+  ASSERT_EQ(quern_model_load(path().c_str(), nullptr, &model), nullptr);
+  quern_generate_options options;
+  quern_generate_options_init(model, &options);
+  quern_request* request = nullptr;
+  quern_error* error = quern_generate(model, &options, &request);
+  EXPECT_EQ(quern_error_code(error), QUERN_INVALID_INPUT);  // neither prompt nor messages
+  quern_error_free(error);
+  options.prompt = "hi";
+  options.struct_size = sizeof(options) + 8;
+  error = quern_generate(model, &options, &request);
+  EXPECT_EQ(quern_error_code(error), QUERN_INVALID_INPUT);
+  quern_error_free(error);
+  error = quern_model_load(nullptr, nullptr, nullptr);
+  EXPECT_EQ(quern_error_code(error), QUERN_INVALID_INPUT);
+  quern_error_free(error);
+  EXPECT_EQ(quern_error_code(nullptr), QUERN_OK);
+  quern_error_free(nullptr);
+  quern_request_free(nullptr);
+  quern_model_free(model);
+  quern_model_free(nullptr);
+}
+
+}  // namespace
+}  // namespace quern::api

@@ -1,0 +1,280 @@
+// Answers being made on a real engine with a tiny random model, seen from a handler.
+#include "server/generation.h"
+
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <map>
+#include <thread>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+
+#include "base/system_info.h"
+#include "engine/sampling_defaults.h"
+#include "server/live_requests.h"
+#include "server/offload.h"
+#include "server/response_store.h"
+#include "support/temp_dir.h"
+#include "support/tiny_model.h"
+
+namespace quern::server {
+namespace {
+
+// What a connection is to a handler, without one.
+class FakeExchange final : public Exchange {
+ public:
+  explicit FakeExchange(boost::asio::any_io_executor executor) : executor_(std::move(executor)) {
+    http.request_id = "test-id";
+  }
+  const HttpRequest& request() const override { return http; }
+  boost::asio::any_io_executor executor() const override { return executor_; }
+  Task send(HttpResponse /*response*/) override { co_return; }
+  Task begin_stream(StreamHead /*head*/) override { co_return; }
+  boost::asio::awaitable<bool> write(std::string /*piece*/) override { co_return true; }
+  Task end_stream() override { co_return; }
+  bool has_begun() const override { return false; }
+  void on_client_gone(std::function<void()> listener) override { gone = std::move(listener); }
+  void count_tokens(uint32_t n_prompt, uint32_t n_completion) override {
+    n_prompt_tokens += n_prompt;
+    n_completion_tokens += n_completion;
+  }
+
+  HttpRequest http;
+  std::function<void()> gone;
+  uint32_t n_prompt_tokens = 0;
+  uint32_t n_completion_tokens = 0;
+
+ private:
+  boost::asio::any_io_executor executor_;
+};
+
+struct ChoiceText {
+  std::string text;
+  uint32_t n_tokens = 0;
+  std::optional<FinishReason> finish;
+  FinishCause cause = FinishCause::none;
+};
+using Choices = std::map<uint32_t, ChoiceText>;
+
+class GenerationTest : public testing::Test {
+ protected:
+  std::unique_ptr<ModelManager> make_manager() {
+    test::write_tiny_model(folder_.path() / "tiny.gguf", {.max_context = 256});
+    ModelManagerConfig config;
+    config.host.model_store = folder_.path();
+    config.host.system_ollama.clear();
+    config.engine.engine = {.max_context = 256, .kv_bytes = 8 << 20, .max_seqs = 4};
+    config.n_threads = 1;
+    config.max_batch_tokens = 32;
+    return *ModelManager::create(std::move(config), metrics_, log_);
+  }
+
+  using Work = std::function<Task(FakeExchange&)>;
+  // Runs a handler to its end.
+  void run(const Work& work) {
+    boost::asio::io_context io;
+    FakeExchange exchange(io.get_executor());
+    exchange.http.arrival_us = arrival_us_;
+    std::exception_ptr failure;
+    boost::asio::co_spawn(io, work(exchange),
+                          [&](const std::exception_ptr& thrown) { failure = thrown; });
+    io.run();
+    EXPECT_EQ(failure, nullptr);
+    n_prompt_logged_ = exchange.n_prompt_tokens;
+    n_completion_logged_ = exchange.n_completion_tokens;
+  }
+
+  static GenerationSpec spec(uint32_t max_tokens) {
+    GenerationSpec spec;
+    spec.prompt = {TokenId{70}, TokenId{71}, TokenId{72}};
+    spec.sampling.seed = 7;
+    spec.sampling.ignore_eos = true;
+    spec.max_tokens = max_tokens;
+    return spec;
+  }
+
+  // Gets the model, starts, and collects all.
+  Task generate(FakeExchange& exchange, GenerationSpec wanted, Choices& choices) {
+    ModelWish wish("tiny");
+    Api<ModelLease> lease = co_await acquire_model(exchange, context_, std::move(wish));
+    if (!lease) {
+      ADD_FAILURE() << lease.error().message;
+      co_return;
+    }
+    wanted.sampling.end_tokens = end_tokens(lease->model().tokenizer());
+    auto generation = Generation::start(exchange, context_, std::move(*lease), std::move(wanted));
+    if (!generation) {
+      error_ = generation.error();
+      co_return;
+    }
+    if (started_) {
+      started_(**generation, exchange);
+    }
+    while (true) {
+      const std::optional<GenerationEvent> event = co_await (*generation)->next();
+      if (!event) {
+        break;
+      }
+      note(*event, choices[event->choice]);
+    }
+  }
+
+  static void note(const GenerationEvent& event, ChoiceText& choice) {
+    for (const AnswerDelta& delta : event.deltas) {
+      choice.text += delta.text;
+    }
+    choice.n_tokens += event.token ? 1 : 0;
+    if (event.finish) {
+      EXPECT_FALSE(choice.finish.has_value());
+      choice.finish = event.finish;
+      choice.cause = event.cause;
+    }
+  }
+
+  Choices all(GenerationSpec wanted) {
+    Choices choices;
+    run([&](FakeExchange& exchange) { return generate(exchange, std::move(wanted), choices); });
+    return choices;
+  }
+
+  test::TempDir folder_;
+  EngineMetrics metrics_;
+  Log log_;
+  std::unique_ptr<ModelManager> models_ = make_manager();
+  ServerConfig config_;
+  LiveRequests live_;
+  ResponseStore responses_;
+  Offload offload_;
+  std::atomic<bool> draining_{false};
+  ServerContext context_{.config = config_,
+                         .models = *models_,
+                         .metrics = metrics_,
+                         .log = log_,
+                         .live = live_,
+                         .responses = responses_,
+                         .offload = offload_,
+                         .draining = draining_};
+  int64_t arrival_us_ = 0;
+  std::function<void(Generation&, FakeExchange&)> started_;
+  std::optional<ApiError> error_;
+  uint32_t n_prompt_logged_ = 0;
+  uint32_t n_completion_logged_ = 0;
+};
+
+TEST_F(GenerationTest, GivesEveryChoiceItsOwnDrawWhichASeedRepeats) {
+  GenerationSpec wanted = spec(12);
+  wanted.n_choices = 3;
+  const Choices first = all(wanted);
+  const Choices second = all(wanted);
+  ASSERT_EQ(first.size(), 3U);
+  for (const auto& [choice, answer] : first) {
+    EXPECT_EQ(answer.n_tokens, 12U);
+    EXPECT_EQ(answer.finish, FinishReason::length);
+    EXPECT_EQ(answer.text, second.at(choice).text);
+  }
+  EXPECT_NE(first.at(0).text, first.at(1).text);
+  EXPECT_NE(first.at(1).text, first.at(2).text);
+  EXPECT_EQ(all(spec(12)).at(0).text, first.at(0).text);  // alone as among others
+}
+
+TEST_F(GenerationTest, CountsItsTokensForTheLog) {
+  GenerationSpec wanted = spec(5);
+  wanted.n_choices = 2;
+  all(std::move(wanted));
+  EXPECT_EQ(n_prompt_logged_, 3U);
+  EXPECT_EQ(n_completion_logged_, 10U);
+}
+
+TEST_F(GenerationTest, FillsTheContextWhenNoLengthIsAsked) {
+  const Choices choices = all(spec(0));
+  EXPECT_EQ(choices.at(0).n_tokens, 253U);  // 256 - 3
+  EXPECT_EQ(choices.at(0).finish, FinishReason::length);
+}
+
+TEST_F(GenerationTest, RefusesAPromptThatFillsTheContextWithBothNumbers) {
+  GenerationSpec wanted = spec(1);
+  wanted.prompt.assign(300, TokenId{70});
+  all(std::move(wanted));
+  ASSERT_TRUE(error_.has_value());
+  EXPECT_EQ(error_->status, 400U);
+  EXPECT_EQ(error_->code, "context_length_exceeded");
+  EXPECT_NE(error_->message.find("300"), std::string::npos);
+  EXPECT_NE(error_->message.find("256"), std::string::npos);
+}
+
+TEST_F(GenerationTest, EndsAtAStopToken) {
+  GenerationSpec wanted = spec(12);
+  wanted.sampling.temperature = 0;
+  wanted.sampling.logit_bias = {{.token = TokenId{75}, .bias = 100.0F}};
+  wanted.stop_tokens = {TokenId{75}};
+  const Choices choices = all(std::move(wanted));
+  EXPECT_EQ(choices.at(0).finish, FinishReason::stop);
+  EXPECT_EQ(choices.at(0).n_tokens, 1U);
+  EXPECT_EQ(choices.at(0).text, "");
+}
+
+TEST_F(GenerationTest, IsListedWhileItRunsAndCanBeCancelledByItsId) {
+  size_t n_listed = 0;
+  started_ = [&](Generation&, FakeExchange&) {
+    n_listed = live_.list(monotonic_us()).size();
+    EXPECT_TRUE(live_.cancel("test-id"));
+  };
+  const Choices choices = all(spec(0));
+  EXPECT_EQ(n_listed, 1U);
+  EXPECT_EQ(choices.at(0).finish, FinishReason::cancelled);
+  EXPECT_TRUE(live_.list(monotonic_us()).empty());
+}
+
+TEST_F(GenerationTest, EndsWhenItsClientGoesAway) {
+  started_ = [&](Generation&, FakeExchange& exchange) { exchange.gone(); };
+  EXPECT_EQ(all(spec(0)).at(0).finish, FinishReason::cancelled);
+}
+
+TEST_F(GenerationTest, CanBeLeftAtAnyTime) {
+  run([&](FakeExchange& exchange) -> Task {
+    ModelWish wish("tiny");
+    Api<ModelLease> lease = co_await acquire_model(exchange, context_, std::move(wish));
+    auto generation = Generation::start(exchange, context_, std::move(*lease), spec(0));
+    EXPECT_TRUE(generation.has_value());
+  });
+  EXPECT_TRUE(live_.list(monotonic_us()).empty());
+  EXPECT_EQ(all(spec(3)).at(0).n_tokens, 3U);  // the engine goes on
+}
+
+TEST_F(GenerationTest, CountsItsDeadlinesFromTheRequestsArrival) {
+  arrival_us_ = monotonic_us() - 10'000'000;
+  GenerationSpec wanted = spec(0);
+  wanted.schedule.queue_timeout_ms = 5'000;  // passed before it came here
+  const Choices choices = all(std::move(wanted));
+  EXPECT_EQ(choices.at(0).finish, FinishReason::timeout);
+  EXPECT_EQ(choices.at(0).cause, FinishCause::queue_timeout);
+}
+
+TEST_F(GenerationTest, AsksForAModelThatIsThere) {
+  run([&](FakeExchange& exchange) -> Task {
+    ModelWish unknown("tony");
+    const Api<ModelLease> lease = co_await acquire_model(exchange, context_, std::move(unknown));
+    EXPECT_FALSE(lease.has_value());
+    EXPECT_EQ(lease.error().status, 404U);
+    EXPECT_EQ(lease.error().code, "model_not_found");
+    EXPECT_NE(lease.error().message.find("tiny"), std::string::npos) << lease.error().message;
+    EXPECT_TRUE(live_.list(monotonic_us()).empty());
+  });
+}
+
+TEST_F(GenerationTest, DoesNotWaitForAModelBeyondItsDeadline) {
+  arrival_us_ = monotonic_us() - 10'000'000;
+  run([&](FakeExchange& exchange) -> Task {
+    ScheduleFields schedule;
+    schedule.timeout_ms = 1;
+    ModelWish wish("tiny", schedule);
+    const Api<ModelLease> lease = co_await acquire_model(exchange, context_, std::move(wish));
+    EXPECT_FALSE(lease.has_value());
+    EXPECT_EQ(lease.error().status, 504U);
+    EXPECT_EQ(lease.error().code, "total_timeout");
+  });
+}
+
+}  // namespace
+}  // namespace quern::server
