@@ -108,7 +108,7 @@ std::string ResponseBuilder::open_text(Open kind) {
 }
 
 std::string ResponseBuilder::open_call(const std::string& name) {
-  std::string events = close();
+  const std::string events = close();
   open_ = Open::call;
   item_ = {{"id", fresh_id("fc_")},
            {"type", "function_call"},
@@ -157,7 +157,7 @@ std::string ResponseBuilder::close() {
 }
 
 std::string ResponseBuilder::add_text(Open kind, const std::string& delta) {
-  std::string events = open_ == kind ? std::string() : open_text(kind);
+  const std::string events = open_ == kind ? std::string() : open_text(kind);
   text_ += delta;
   Json members = {{"content_index", 0}, {"delta", delta}};
   if (kind == Open::message) {
