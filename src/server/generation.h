@@ -52,7 +52,7 @@ struct GenerationEvent {
   std::optional<FinishReason> finish = {};  // in the choice's last event
   FinishCause cause = FinishCause::none;
   std::optional<Error> error = {};  // when finish is error
-  RequestUsage usage = {};     // in the last event
+  RequestUsage usage = {};          // in the last event
 };
 
 class Generation {
