@@ -42,9 +42,9 @@ struct ModelManagerConfig {
   // Weights, activations and whole KV pools (which they can grow to) of all models, and never more
   // than the machine has; 0: what it has.
   uint64_t memory_bytes = 0;
-  int64_t keep_alive_ms = 300'000;    // idle time until a model is unloaded; kKeepForever
-  int64_t failure_memory_ms = 5'000;  // a failed load answers at once for so long
-  RetryPolicy retry = {};             // of loads that failed for a reason that may pass
+  int64_t keep_alive_ms = int64_t{300} * 1000;  // idle time until a model is unloaded; kKeepForever
+  int64_t failure_memory_ms = 5'000;            // a failed load answers at once for so long
+  RetryPolicy retry = {};                       // of loads that failed for a reason that may pass
   ModelManagerPorts ports = {};
 };
 

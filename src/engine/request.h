@@ -48,7 +48,7 @@ struct Request {
   std::vector<std::string> stop = {};
   std::vector<TokenId> stop_tokens = {};  // end the answer, beside the model's own end tokens
   bool keep_special = false;              // the text of control tokens is part of the answer's
-  int32_t priority = 0;  // lower is served earlier
+  int32_t priority = 0;                   // lower is served earlier
   Deadlines deadlines = {};
   std::string cache_salt = {};
   std::string client_id = {};  // what the caller calls it, for lists of live requests

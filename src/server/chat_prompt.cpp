@@ -12,7 +12,7 @@ namespace {
 
 // Below, rendering and encoding take less time than handing them to another thread and back.
 constexpr size_t kOffloadWeight = 256;  // in jinja::Value::weight(), 64 bytes of text each
-constexpr size_t kOffloadBytes = 16 * 1024;
+constexpr size_t kOffloadBytes = size_t{16} * 1024;
 
 std::string special_text(const Tokenizer& tokenizer, std::optional<TokenId> id) {
   return id ? std::string(tokenizer.token_bytes(*id)) : std::string();

@@ -45,13 +45,18 @@ Result<jinja::Value> make_tool_call(const ToolCallParts& parts) {
   return jinja::Value::dict(std::move(call));
 }
 
+struct NamedPart {
+  std::string name;
+  const Json& json;
+};
+
 // One part of a content list; false when it is at fault.
-bool read_part(Fields& fields, const std::string& name, const Json& part, std::string& out) {
-  if (!part.is_object()) {
-    fields.unexpected(name, part, R"(a part like {"type":"text","text":"Hello"})");
+bool read_part(Fields& fields, const NamedPart& part, std::string& out) {
+  if (!part.json.is_object()) {
+    fields.unexpected(part.name, part.json, R"(a part like {"type":"text","text":"Hello"})");
     return false;
   }
-  Fields members(part, fields.full_name(name) + ".");
+  Fields members(part.json, fields.full_name(part.name) + ".");
   members.require("type");
   std::string type;
   members.text("type", type);
@@ -229,7 +234,8 @@ void read_content(Fields& fields, std::string_view name, std::string& out) {
     return;
   }
   for (size_t i = 0; i < content->size(); ++i) {
-    if (!read_part(fields, fmt::format("{}[{}]", name, i), (*content)[i], out)) {
+    const NamedPart part{.name = fmt::format("{}[{}]", name, i), .json = (*content)[i]};
+    if (!read_part(fields, part, out)) {
       return;
     }
   }

@@ -38,9 +38,9 @@ ApiError embedding_error(const TokenEvent& event, EngineThread& engine) {
 // The engine's requests of one batch; what still runs at the end is cancelled.
 class EmbeddingRun {
  public:
-  EmbeddingRun(Exchange& exchange, const ModelLease& lease, EmbeddingBatch& batch)
+  EmbeddingRun(Exchange& exchange, EmbeddingBatch& batch)
       : exchange_(exchange),
-        engine_(lease.engine()),
+        engine_(batch.lease.engine()),
         batch_(batch),
         inbox_(std::make_shared<Inbox<Embedded>>(exchange.executor())) {}
   EmbeddingRun(const EmbeddingRun&) = delete;
@@ -58,10 +58,10 @@ class EmbeddingRun {
     }
   }
 
-  void list_in(LiveRequests& live, const std::string& model) {
+  void list_in(LiveRequests& live) {
     LiveRequests::Entry entry;
     entry.request_id = exchange_.request().request_id;
-    entry.model = model;
+    entry.model = batch_.lease.name();
     entry.priority = batch_.schedule.priority;
     entry.arrival_us = arrival_of(exchange_);
     for (const auto& input : batch_.inputs) {
@@ -95,7 +95,7 @@ class EmbeddingRun {
 
  private:
   std::optional<ApiError> submit(size_t i) {
-    std::vector<TokenId>& tokens = batch_.inputs[i];
+    const std::vector<TokenId>& tokens = batch_.inputs[i];
     if (tokens.size() > engine_.max_context()) {
       ApiError error;
       error.code = "context_length_exceeded";
@@ -155,12 +155,11 @@ class EmbeddingRun {
 
 boost::asio::awaitable<Api<Embeddings>> compute_embeddings(Exchange& exchange,
                                                            ServerContext& context,
-                                                           const ModelLease& lease,
                                                            EmbeddingBatch batch) {
   Embeddings made;
   made.vectors.resize(batch.inputs.size());
-  EmbeddingRun run(exchange, lease, batch);
-  run.list_in(context.live, lease.name());
+  EmbeddingRun run(exchange, batch);
+  run.list_in(context.live);
   for (size_t i = 0; i < made.vectors.size(); ++i) {
     std::optional<ApiError> error = run.submit_some();
     if (error) {

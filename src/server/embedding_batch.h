@@ -11,6 +11,7 @@
 namespace quern::server {
 
 struct EmbeddingBatch {
+  const ModelLease& lease;
   std::vector<std::vector<TokenId>> inputs;
   ScheduleFields schedule = {};
   std::string cache_salt = {};
@@ -26,7 +27,6 @@ struct Embeddings {
 // context_length_exceeded.
 boost::asio::awaitable<Api<Embeddings>> compute_embeddings(Exchange& exchange,
                                                            ServerContext& context,
-                                                           const ModelLease& lease,
                                                            EmbeddingBatch batch);
 
 }  // namespace quern::server

@@ -39,13 +39,45 @@ std::string error_event(const EventWriter& writer, const ApiError& error) {
                       : sse_event(std::string_view(error_body(error, writer.dialect)));
 }
 
+// What an event comes to: an error, which ends the stream, or text.
+struct Piece {
+  std::string text;
+  bool is_last = false;
+};
+
 // False when the answer is over.
-boost::asio::awaitable<bool> write_event(Exchange& exchange, std::string text, bool is_last) {
-  const bool is_open = co_await write_some(exchange, std::move(text));
-  if (is_last) {
+boost::asio::awaitable<bool> write_piece(Exchange& exchange, Piece piece) {
+  const bool is_open = co_await write_some(exchange, std::move(piece.text));
+  if (piece.is_last) {
     co_await exchange.end_stream();
   }
-  co_return is_open && !is_last;
+  co_return is_open && !piece.is_last;
+}
+
+// An event and the generation, by its place in the group, that it is from.
+struct PlacedEvent {
+  size_t i_generation = 0;
+  GenerationEvent event;
+};
+
+// False when the answer is over.
+boost::asio::awaitable<bool> show_event(GenerationGroup& group, const EventWriter& writer,
+                                        const PlacedEvent& placed) {
+  Exchange& exchange = group.exchange();
+  const ModelLease& lease = group[placed.i_generation].lease();
+  if (!exchange.has_begun()) {
+    std::optional<ApiError> error = finish_error(placed.event, lease);
+    const bool has_begun = co_await begin(exchange, std::move(error), writer);
+    if (!has_begun) {
+      co_return false;
+    }
+  }
+  const std::optional<ApiError> error = stream_error(placed.event, lease);
+  Piece piece;
+  piece.is_last = error.has_value();
+  piece.text = error ? error_event(writer, *error) : writer.add(placed.i_generation, placed.event);
+  const bool goes_on = co_await write_piece(exchange, std::move(piece));
+  co_return goes_on;
 }
 
 }  // namespace
@@ -68,23 +100,16 @@ void GenerationGroup::add(std::unique_ptr<Generation> generation) {
   }
 }
 
-Task stream_events(Exchange& exchange, GenerationGroup& group, EventWriter& writer) {
+Task stream_events(GenerationGroup& group, const EventWriter& writer) {
+  Exchange& exchange = group.exchange();
   for (size_t i = 0; i < group.size(); ++i) {
     while (true) {
-      const std::optional<GenerationEvent> event = co_await group[i].next();
+      std::optional<GenerationEvent> event = co_await group[i].next();
       if (!event) {
         break;
       }
-      if (!exchange.has_begun()) {
-        std::optional<ApiError> error = finish_error(*event, group[i].lease());
-        const bool has_begun = co_await begin(exchange, std::move(error), writer);
-        if (!has_begun) {
-          co_return;
-        }
-      }
-      const std::optional<ApiError> error = stream_error(*event, group[i].lease());
-      std::string text = error ? error_event(writer, *error) : writer.add(i, *event);
-      const bool goes_on = co_await write_event(exchange, std::move(text), error.has_value());
+      const PlacedEvent placed{.i_generation = i, .event = std::move(*event)};
+      const bool goes_on = co_await show_event(group, writer, placed);
       if (!goes_on) {
         co_return;
       }

@@ -21,6 +21,7 @@ class GenerationGroup {
   ~GenerationGroup();
 
   void add(std::unique_ptr<Generation> generation);
+  Exchange& exchange() const { return exchange_; }
   size_t size() const { return generations_.size(); }
   Generation& operator[](size_t i) { return *generations_[i]; }
 
@@ -40,6 +41,6 @@ struct EventWriter {
   std::function<std::string(const ApiError&)> error = {};
   std::string content_type = "text/event-stream";
 };
-Task stream_events(Exchange& exchange, GenerationGroup& group, EventWriter& writer);
+Task stream_events(GenerationGroup& group, const EventWriter& writer);
 
 }  // namespace quern::server

@@ -49,7 +49,7 @@ Task stream_chat(Exchange& exchange, const ChatCall& call, GenerationGroup& grou
   EventWriter writer;
   writer.add = [&stream](size_t, const GenerationEvent& event) { return stream.add(event); };
   writer.end = [&stream] { return stream.end(); };
-  co_await stream_events(exchange, group, writer);
+  co_await stream_events(group, writer);
 }
 
 Task send_chat(Exchange& exchange, const ChatCall& call, Generation& generation) {

@@ -64,8 +64,9 @@ boost::asio::awaitable<Api<CompletionPlan>> plan_completions(Exchange& exchange,
   co_return plan;
 }
 
-boost::asio::awaitable<Api<void>> start_completions(Exchange& exchange, ServerContext& context,
-                                                    CompletionPlan& plan, GenerationGroup& group) {
+boost::asio::awaitable<Api<void>> start_completions(ServerContext& context, CompletionPlan& plan,
+                                                    GenerationGroup& group) {
+  Exchange& exchange = group.exchange();
   for (std::vector<TokenId>& prompt : plan.prompts.tokens) {
     ModelWish wish(plan.lease.name(), plan.spec.schedule);
     Api<ModelLease> lease = co_await acquire_model(exchange, context, std::move(wish));
@@ -96,13 +97,13 @@ CompletionAnswerOptions completion_options(const Exchange& exchange, const Compl
           .echo = std::move(plan.prompts.texts)};
 }
 
-Task stream_completions(Exchange& exchange, CompletionAnswerOptions options, GenerationGroup& group,
+Task stream_completions(CompletionAnswerOptions options, GenerationGroup& group,
                         const TokenTexts& texts) {
   CompletionStream stream(std::move(options), group.size(), texts);
   EventWriter writer;
   writer.add = [&stream](size_t i, const GenerationEvent& event) { return stream.add(i, event); };
   writer.end = [&stream] { return stream.end(); };
-  co_await stream_events(exchange, group, writer);
+  co_await stream_events(group, writer);
 }
 
 boost::asio::awaitable<Api<Json>> collect_completions(const CompletionCall& call,
@@ -164,7 +165,7 @@ Task completions(Exchange& exchange, ServerContext& context) {
     co_return;
   }
   GenerationGroup group(exchange);
-  Api<void> started = co_await start_completions(exchange, context, *plan, group);
+  Api<void> started = co_await start_completions(context, *plan, group);
   if (!started) {
     co_await send_error(exchange, std::move(started.error()), Dialect::openai);
     co_return;
@@ -173,7 +174,7 @@ Task completions(Exchange& exchange, ServerContext& context) {
   if (call->fields.stream) {
     const TokenTexts texts{.tokenizer = group[0].lease().model().tokenizer(),
                            .stop_tokens = call->fields.sampling.stop_tokens};
-    co_await stream_completions(exchange, std::move(options), group, texts);
+    co_await stream_completions(std::move(options), group, texts);
     co_return;
   }
   Api<Json> body = co_await collect_completions(*call, options, group);

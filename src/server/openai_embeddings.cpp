@@ -38,7 +38,8 @@ std::string base64(std::string_view bytes) {
 boost::asio::awaitable<Api<EmbeddingBatch>> make_batch(ServerContext& context,
                                                        const ModelLease& lease,
                                                        EmbeddingCall& call) {
-  EmbeddingBatch batch{.inputs = {}, .schedule = call.schedule, .cache_salt = call.cache_salt};
+  EmbeddingBatch batch{
+      .lease = lease, .inputs = {}, .schedule = call.schedule, .cache_salt = call.cache_salt};
   for (PromptInput& input : call.inputs) {
     Api<std::vector<TokenId>> tokens = co_await prompt_tokens(context, lease, std::move(input));
     if (!tokens) {
@@ -61,7 +62,7 @@ boost::asio::awaitable<Api<Json>> answer_embeddings(Exchange& exchange, ServerCo
   if (!batch) {
     co_return refuse(std::move(batch.error()));
   }
-  Api<Embeddings> made = co_await compute_embeddings(exchange, context, *lease, std::move(*batch));
+  Api<Embeddings> made = co_await compute_embeddings(exchange, context, std::move(*batch));
   if (!made) {
     co_return refuse(std::move(made.error()));
   }

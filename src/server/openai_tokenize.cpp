@@ -11,7 +11,8 @@
 namespace quern::server {
 namespace {
 
-constexpr size_t kOffloadTextBytes = 16 * 1024;  // below, another thread costs more than the work
+constexpr size_t kOffloadTextBytes =
+    size_t{16} * 1024;  // below, another thread costs more than the work
 
 boost::asio::awaitable<Api<ModelLease>> lease_of(Exchange& exchange, ServerContext& context,
                                                  const std::string& model) {

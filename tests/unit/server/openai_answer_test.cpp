@@ -173,9 +173,9 @@ TEST_F(OpenAiAnswer, CompletionChoicesAreCountedOverPrompts) {
 }
 
 TEST_F(OpenAiAnswer, BestOfRanksByMeanLogprob) {
-  ChoiceAnswer low{.text = "low", .tokens = {{.logprob = -3.0F}, {.logprob = -1.0F}}};
-  ChoiceAnswer high{.text = "high",
-                    .tokens = {{.logprob = -1.5F}, {.logprob = -1.5F}, {.logprob = -1.5F}}};
+  const ChoiceAnswer low{.text = "low", .tokens = {{.logprob = -3.0F}, {.logprob = -1.0F}}};
+  const ChoiceAnswer high{.text = "high",
+                          .tokens = {{.logprob = -1.5F}, {.logprob = -1.5F}, {.logprob = -1.5F}}};
   const auto best = best_choices({low, high}, 1);
   ASSERT_EQ(best.size(), 1U);
   EXPECT_EQ(best[0].text, "high");
