@@ -57,10 +57,13 @@ struct GenerationEvent {
 
 class Generation {
  public:
-  // Errors: what EngineThread::submit refuses (context_length_exceeded with both numbers),
-  // draining.
+  struct Job {
+    ModelLease lease;
+    GenerationSpec spec;
+  };
+  // Errors: what EngineThread::submit refuses (context_length_exceeded with both numbers).
   static Api<std::unique_ptr<Generation>> start(Exchange& exchange, ServerContext& context,
-                                                ModelLease lease, GenerationSpec spec);
+                                                Job job);
   ~Generation();
 
   // The next event of any choice; none when all have ended.
