@@ -36,7 +36,7 @@ Task stream_message(Exchange& exchange, const MessagesCall& call, GenerationGrou
   writer.error = [](const ApiError& error) {
     return "event: error\n" + sse_event(std::string_view(error_body(error, kDialect)));
   };
-  co_await stream_events(exchange, group, writer);
+  co_await stream_events(group, writer);
 }
 
 Task send_message(Exchange& exchange, const MessagesCall& call, Generation& generation) {

@@ -30,8 +30,9 @@ class GenerationGroup {
   std::vector<std::unique_ptr<Generation>> generations_;
 };
 
-// An answer in pieces, mostly server-sent events, of one generation after the other. Nothing is sent before the
-// first event: an error until then has its status, a later one is an event of its own.
+// An answer in pieces, mostly server-sent events, of one generation after the other. Nothing is
+// sent before the first event: an error until then has its status, a later one is an event of its
+// own.
 struct EventWriter {
   // What an event shows, which may be nothing.
   std::function<std::string(size_t i_generation, const GenerationEvent&)> add;

@@ -54,7 +54,7 @@ struct Embedded {
 boost::asio::awaitable<Api<EmbeddingBatch>> make_batch(ServerContext& context,
                                                        const ModelLease& lease,
                                                        OllamaEmbedCall& call) {
-  EmbeddingBatch batch{.inputs = {}, .schedule = call.schedule, .cache_salt = {}};
+  EmbeddingBatch batch{.lease = lease, .inputs = {}, .schedule = call.schedule, .cache_salt = {}};
   for (std::string& input : call.inputs) {
     Api<std::vector<TokenId>> tokens = co_await text_tokens(context, lease, std::move(input));
     if (!tokens) {
@@ -86,7 +86,7 @@ boost::asio::awaitable<Api<Embedded>> embed(Exchange& exchange, ServerContext& c
   if (!batch) {
     co_return refuse(std::move(batch.error()));
   }
-  Api<Embeddings> made = co_await compute_embeddings(exchange, context, *lease, std::move(*batch));
+  Api<Embeddings> made = co_await compute_embeddings(exchange, context, std::move(*batch));
   if (!made) {
     co_return refuse(std::move(made.error()));
   }

@@ -139,7 +139,7 @@ boost::asio::awaitable<Api<Started>> start(Exchange& exchange, ServerContext& co
   co_return started;
 }
 
-Task stream_answer(Exchange& exchange, GenerationGroup& group, OllamaAnswer& answer) {
+Task stream_answer(GenerationGroup& group, OllamaAnswer& answer) {
   EventWriter writer;
   writer.dialect = Dialect::ollama;
   writer.content_type = "application/x-ndjson";
@@ -149,7 +149,7 @@ Task stream_answer(Exchange& exchange, GenerationGroup& group, OllamaAnswer& ans
   };
   writer.end = [&answer] { return line(answer.end(monotonic_us())); };
   writer.error = [](const ApiError& error) { return error_body(error, Dialect::ollama) + "\n"; };
-  co_await stream_events(exchange, group, writer);
+  co_await stream_events(group, writer);
 }
 
 Task send_answer(Exchange& exchange, Generation& generation, OllamaAnswer& answer) {
@@ -181,7 +181,7 @@ Task answer_call(Exchange& exchange, ServerContext& context, OllamaCall& call) {
                          .stop_tokens = call.fields.sampling.stop_tokens};
   OllamaAnswer answer(std::move(started->options), texts);
   if (call.fields.stream) {
-    co_await stream_answer(exchange, group, answer);
+    co_await stream_answer(group, answer);
   } else {
     co_await send_answer(exchange, group[0], answer);
   }

@@ -95,7 +95,7 @@ class Answering {
       keep(builder.response());
       return builder.end();
     };
-    co_await stream_events(exchange_, group, writer);
+    co_await stream_events(group, writer);
   }
 
   Task send(Generation& generation, ResponseBuilder& builder) {

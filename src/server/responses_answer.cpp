@@ -55,6 +55,7 @@ Json new_response(const ResponseOptions& options, const ResponsesCall& call) {
 ResponseBuilder::ResponseBuilder(Json response, const ResponseOptions& options, bool one_tool_call)
     : response_(std::move(response)), emits_(options.emits), one_tool_call_(one_tool_call) {}
 
+// Numbers the events in the order of its calls, so two never stand in one expression.
 std::string ResponseBuilder::event(std::string_view type, Json members) {
   if (!emits_) {
     return {};
@@ -72,8 +73,9 @@ std::string ResponseBuilder::item_event(std::string_view type, Json members) {
 }
 
 std::string ResponseBuilder::begin() {
-  return event("response.created", {{"response", response_}}) +
-         event("response.in_progress", {{"response", response_}});
+  std::string events = event("response.created", {{"response", response_}});
+  events += event("response.in_progress", {{"response", response_}});
+  return events;
 }
 
 std::string ResponseBuilder::open_text(Open kind) {
@@ -106,7 +108,7 @@ std::string ResponseBuilder::open_text(Open kind) {
 }
 
 std::string ResponseBuilder::open_call(const std::string& name) {
-  std::string events = close();
+  const std::string events = close();
   open_ = Open::call;
   item_ = {{"id", fresh_id("fc_")},
            {"type", "function_call"},
@@ -125,10 +127,11 @@ std::string ResponseBuilder::close_text() {
   if (open_ == Open::message) {
     done["logprobs"] = Json::array();
   }
-  return item_event(
-             open_ == Open::message ? "response.output_text.done" : "response.reasoning_text.done",
-             std::move(done)) +
-         item_event("response.content_part.done", {{"content_index", 0}, {"part", part}});
+  std::string events = item_event(
+      open_ == Open::message ? "response.output_text.done" : "response.reasoning_text.done",
+      std::move(done));
+  events += item_event("response.content_part.done", {{"content_index", 0}, {"part", part}});
+  return events;
 }
 
 std::string ResponseBuilder::close() {
@@ -154,7 +157,7 @@ std::string ResponseBuilder::close() {
 }
 
 std::string ResponseBuilder::add_text(Open kind, const std::string& delta) {
-  std::string events = open_ == kind ? std::string() : open_text(kind);
+  const std::string events = open_ == kind ? std::string() : open_text(kind);
   text_ += delta;
   Json members = {{"content_index", 0}, {"delta", delta}};
   if (kind == Open::message) {

@@ -16,12 +16,12 @@ void StopFinder::add(const GenerationEvent& event) {
   if (stops_.empty()) {
     return;
   }
-  const bool is_text = event.token && !texts_.is_end(event.token->token);
-  if (is_text) {
+  if (event.token) {
+    ended_itself_ = texts_.is_end(event.token->token);
     tail_.erase(0, tail_.size() - std::min(tail_.size(), longest_));
-    tail_ += event.token->bytes;
+    tail_ += ended_itself_ ? std::string() : event.token->bytes;
   }
-  if (event.finish != FinishReason::stop || !is_text) {
+  if (event.finish != FinishReason::stop || ended_itself_) {
     return;
   }
   // The one that begins first, as the text was cut there.

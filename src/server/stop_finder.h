@@ -23,6 +23,7 @@ class StopFinder {
   std::vector<std::string> stops_;
   TokenTexts texts_;
   size_t longest_ = 0;
+  bool ended_itself_ = false;  // the last token was an end of the model's own
   std::string tail_;  // enough of what was drawn to hold a stop string that ends in the last token
   std::optional<std::string> matched_;
 };

@@ -3,6 +3,7 @@
 usage: anthropic_test.py QUERN [unittest arguments]. Expected values: Anthropic's API reference, and the server's own
 promise that a seed gives the same answer however it is asked for.
 """
+import functools
 import sys
 import unittest
 
@@ -15,6 +16,7 @@ HELLO = [{"role": "user", "content": "Once upon a time"}]
 SERVER = None
 
 
+@functools.cache
 def client():
     return anthropic.Anthropic(base_url=SERVER.url, api_key="none", max_retries=0, timeout=60)
 

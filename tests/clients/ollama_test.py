@@ -4,6 +4,7 @@ usage: ollama_test.py QUERN [unittest arguments]. Expected values: Ollama's docs
 that a seed gives the same answer however it is asked for.
 """
 import datetime
+import functools
 import http.client
 import sys
 import unittest
@@ -18,6 +19,7 @@ OPTIONS = {"seed": 7, "num_predict": 12}
 SERVER = None
 
 
+@functools.cache
 def client():
     return ollama.Client(host=SERVER.url, timeout=60)
 
@@ -167,13 +169,28 @@ class Chat(unittest.TestCase):
 
 
 class Embed(unittest.TestCase):
-    def test_embeddings_have_length_one_and_do_not_depend_on_company(self):
-        alone = client().embed(MODEL, "The dog").embeddings[0]
-        together = client().embed(MODEL, ["Once upon a time", "The dog"]).embeddings
-        self.assertEqual(list(together[1]), list(alone))
-        self.assertAlmostEqual(sum(number * number for number in alone), 1.0, places=4)
-        self.assertEqual(len(client().embed(MODEL, "The dog", dimensions=8).embeddings[0]), 8)
-        self.assertEqual(len(client().embeddings(MODEL, "The dog").embedding), len(alone))
+    def test_texts_become_vectors_of_length_one(self):
+        answer = client().embed(MODEL, ["Once upon a time", "The dog"])
+        self.assertEqual(len(answer.embeddings), 2)
+        for vector in answer.embeddings:
+            self.assertAlmostEqual(sum(number * number for number in vector), 1, places=4)
+        self.assertGreater(answer.prompt_eval_count, 4)
+        alone = client().embed(MODEL, "Once upon a time").embeddings
+        self.assertEqual(alone, [answer.embeddings[0]])
+        self.assertEqual(client().embeddings(MODEL, "Once upon a time").embedding, answer.embeddings[0])
+
+    def test_dimensions_cut_a_vector_and_bring_it_to_length_one_again(self):
+        whole = client().embed(MODEL, "The dog").embeddings[0]
+        short = client().embed(MODEL, "The dog", dimensions=8).embeddings[0]
+        length = sum(number * number for number in whole[:8]) ** 0.5
+        for number, first in zip(short, whole[:8], strict=True):
+            self.assertAlmostEqual(number, first / length, places=5)
+
+    def test_an_input_beyond_the_context_is_cut_or_refused(self):
+        self.assertEqual(len(client().embed(MODEL, "dog " * 4000).embeddings), 1)
+        with self.assertRaises(ollama.ResponseError) as told:
+            client().embed(MODEL, "dog " * 4000, truncate=False)
+        self.assertEqual(told.exception.status_code, 400)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 usage: responses_test.py QUERN [unittest arguments]. Expected values: OpenAI's API reference ("Responses"), and the
 server's own promise that a seed gives the same answer however it is asked for.
 """
+import functools
 import sys
 import unittest
 
@@ -14,6 +15,7 @@ MODEL = "stories"
 SERVER = None
 
 
+@functools.cache
 def client():
     return openai.OpenAI(base_url=SERVER.url + "/v1", api_key="none", max_retries=0, timeout=60)
 
@@ -53,8 +55,10 @@ class Responses(unittest.TestCase):
         self.assertEqual(events[-1].response.output_text, text)
 
     def test_a_stop_of_its_own_is_complete(self):
-        response = create(max_output_tokens=400, temperature=0)
-        self.assertEqual(response.status, "completed")
+        end = {"logit_bias": {"2": 100}}  # </s> in this model
+        response = create(extra_body=end)
+        self.assertEqual((response.status, response.output_text), ("completed", ""))
+        self.assertEqual(list(create(extra_body=end, stream=True))[-1].type, "response.completed")
         self.assertIsNone(response.incomplete_details)
 
     def test_a_later_one_goes_on_from_an_earlier_one(self):

@@ -46,10 +46,12 @@ const steps = {
   async "openai streams a response"() {
     const how = { model, input: "Once upon a time", max_output_tokens: 16, seed: 7 };
     const whole = await openai.responses.create(how);
-    const stream = openai.responses.stream(how);
     let text = "";
-    stream.on("response.output_text.delta", (event) => { text += event.delta; });
-    const final = await stream.finalResponse();
+    let final;
+    for await (const event of await openai.responses.create({ ...how, stream: true })) {
+      if (event.type === "response.output_text.delta") text += event.delta;
+      final = event.response ?? final;
+    }
     assert.equal(text, whole.output_text);
     assert.equal(final.status, "incomplete");
   },

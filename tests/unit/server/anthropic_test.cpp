@@ -139,9 +139,12 @@ TEST_F(AnswerTest, AnthropicSaysWhichStopSequenceItWas) {
   StopFinder stops({"xx", "lo wo"}, texts());
   GenerationEvent first = said("hel");
   first.token->bytes = "hello";
+  GenerationEvent second = said(" w");
+  second.token->bytes = " world";
   GenerationEvent last = ended(FinishReason::stop);
-  last.token = token(kHello, " world");
+  last.token.reset();  // the token that completed the string came before
   stops.add(first);
+  stops.add(second);
   EXPECT_EQ(stops.matched(), std::nullopt);
   stops.add(last);
   EXPECT_EQ(stops.matched(), "lo wo");
