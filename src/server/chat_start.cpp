@@ -57,7 +57,7 @@ boost::asio::awaitable<Api<std::unique_ptr<Generation>>> start_chat_plan(Exchang
   plan.fields.sampling.seed = static_cast<int64_t>(spec->sampling.seed);
   plan.fields.sampling.temperature = spec->sampling.temperature;
   plan.fields.sampling.top_p = spec->sampling.top_p;
-  co_return Generation::start(exchange, context, std::move(prompted->lease), std::move(*spec));
+  co_return Generation::start(exchange, context, {std::move(prompted->lease), std::move(*spec)});
 }
 
 }  // namespace quern::server

@@ -25,6 +25,9 @@ using boost::asio::ip::tcp;
 using boost::system::error_code;
 using std::chrono::seconds;
 
+// Asio's functions return the error that they also store; here it changes nothing.
+void ignore(const error_code& /*error*/) {}
+
 // A refused body up to this size is read all the same, so that the connection can go on.
 constexpr uint64_t kSmallBodyBytes = 64 << 10;
 // How long, and how many bytes, an ended connection listens to what the client still sends, so that
@@ -63,9 +66,9 @@ Connection::Connection(Socket socket, ConnectionHub& hub)
       write_deadline_(executor_),
       parser_(HttpParser::Limits{.body_bytes = config_.max_body_bytes}) {
   error_code ignored;
-  socket_.set_option(tcp::no_delay(true), ignored);
-  socket_.set_option(boost::asio::socket_base::send_buffer_size(kSendBufferBytes), ignored);
-  socket_.non_blocking(true, ignored);
+  ignore(socket_.set_option(tcp::no_delay(true), ignored));
+  ignore(socket_.set_option(boost::asio::socket_base::send_buffer_size(kSendBufferBytes), ignored));
+  ignore(socket_.non_blocking(true, ignored));
   watch_for_vanished_peer(socket_.native_handle(), config_.write_timeout_s);
 }
 
@@ -466,8 +469,8 @@ void Connection::close() {
   }
   is_closed_ = true;
   error_code ignored;
-  socket_.shutdown(tcp::socket::shutdown_both, ignored);
-  socket_.close(ignored);
+  ignore(socket_.shutdown(tcp::socket::shutdown_both, ignored));
+  ignore(socket_.close(ignored));
   read_event_.cancel();
 }
 
@@ -476,7 +479,7 @@ Task Connection::linger() {
     co_return;
   }
   error_code ignored;
-  socket_.shutdown(tcp::socket::shutdown_send, ignored);
+  ignore(socket_.shutdown(tcp::socket::shutdown_send, ignored));
   const Clock::time_point deadline = Clock::now() + kLinger;
   size_t n_read = 0;
   Fill more = Fill::more;

@@ -256,9 +256,9 @@ Generation::Generation(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Generation::~Generation() = default;
 
 Api<std::unique_ptr<Generation>> Generation::start(Exchange& exchange, ServerContext& context,
-                                                   ModelLease lease, GenerationSpec spec) {
-  auto impl = std::make_unique<Impl>(exchange, context, std::move(lease));
-  const Api<bool> submitted = impl->submit(std::move(spec));
+                                                   Job job) {
+  auto impl = std::make_unique<Impl>(exchange, context, std::move(job.lease));
+  const Api<bool> submitted = impl->submit(std::move(job.spec));
   if (!submitted) {
     return refuse(submitted.error());
   }

@@ -52,15 +52,18 @@ struct GenerationEvent {
   std::optional<FinishReason> finish = {};  // in the choice's last event
   FinishCause cause = FinishCause::none;
   std::optional<Error> error = {};  // when finish is error
-  RequestUsage usage = {};     // in the last event
+  RequestUsage usage = {};          // in the last event
 };
 
 class Generation {
  public:
-  // Errors: what EngineThread::submit refuses (context_length_exceeded with both numbers),
-  // draining.
+  struct Job {
+    ModelLease lease;
+    GenerationSpec spec;
+  };
+  // Errors: what EngineThread::submit refuses (context_length_exceeded with both numbers).
   static Api<std::unique_ptr<Generation>> start(Exchange& exchange, ServerContext& context,
-                                                ModelLease lease, GenerationSpec spec);
+                                                Job job);
   ~Generation();
 
   // The next event of any choice; none when all have ended.

@@ -131,7 +131,7 @@ boost::asio::awaitable<Api<Started>> start(Exchange& exchange, ServerContext& co
     started.options.context = spec->prompt;
   }
   Api<std::unique_ptr<Generation>> generation =
-      Generation::start(exchange, context, std::move(*lease), std::move(*spec));
+      Generation::start(exchange, context, {std::move(*lease), std::move(*spec)});
   if (!generation) {
     co_return refuse(std::move(generation.error()));
   }

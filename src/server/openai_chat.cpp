@@ -27,7 +27,7 @@ boost::asio::awaitable<Api<std::unique_ptr<Generation>>> start_chat(Exchange& ex
   spec->prompt = std::move(chat->tokens);
   spec->format = std::move(chat->format);
   call.seed = spec->sampling.seed;
-  co_return Generation::start(exchange, context, std::move(*lease), std::move(*spec));
+  co_return Generation::start(exchange, context, {std::move(*lease), std::move(*spec)});
 }
 
 ChatAnswerOptions answer_options(const Exchange& exchange, const ChatCall& call,

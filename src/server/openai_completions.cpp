@@ -76,7 +76,7 @@ boost::asio::awaitable<Api<void>> start_completions(ServerContext& context, Comp
     GenerationSpec spec = plan.spec;
     spec.prompt = std::move(prompt);
     Api<std::unique_ptr<Generation>> generation =
-        Generation::start(exchange, context, std::move(*lease), std::move(spec));
+        Generation::start(exchange, context, {std::move(*lease), std::move(spec)});
     if (!generation) {
       co_return refuse(std::move(generation.error()));
     }

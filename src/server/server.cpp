@@ -145,24 +145,22 @@ class Server::Impl final : public ConnectionHub {
 
  private:
   bool bind(const tcp::endpoint& endpoint, error_code& error) {
+    tcp::acceptor acceptor(io_);
     error_code ignored;
-    acceptor_.close(ignored);
-    acceptor_.open(endpoint.protocol(), error);
-    if (!error) {
-      acceptor_.set_option(tcp::acceptor::reuse_address(true), error);
+    if (acceptor.open(endpoint.protocol(), error) ||
+        acceptor.set_option(tcp::acceptor::reuse_address(true), error)) {
+      return false;
     }
-    if (!error && endpoint.protocol() == tcp::v6()) {
-      acceptor_.set_option(boost::asio::ip::v6_only(false), ignored);
+    if (endpoint.protocol() == tcp::v6() &&
+        acceptor.set_option(boost::asio::ip::v6_only(false), ignored)) {
+      context_.log.warn("IPv4 clients may not reach this address: " + ignored.message());
     }
-    if (!error) {
-      acceptor_.bind(endpoint, error);
+    if (acceptor.bind(endpoint, error) ||
+        acceptor.listen(boost::asio::socket_base::max_listen_connections, error)) {
+      return false;
     }
-    if (!error) {
-      acceptor_.listen(boost::asio::socket_base::max_listen_connections, error);
-    }
-    if (!error) {
-      port_ = acceptor_.local_endpoint(error).port();
-    }
+    port_ = acceptor.local_endpoint(error).port();
+    acceptor_ = std::move(acceptor);
     return !error;
   }
 

@@ -103,7 +103,7 @@ class GenerationTest : public testing::Test {
       co_return;
     }
     wanted.sampling.end_tokens = end_tokens(lease->model().tokenizer());
-    auto generation = Generation::start(exchange, context_, std::move(*lease), std::move(wanted));
+    auto generation = Generation::start(exchange, context_, {std::move(*lease), std::move(wanted)});
     if (!generation) {
       error_ = generation.error();
       co_return;
@@ -235,7 +235,7 @@ TEST_F(GenerationTest, CanBeLeftAtAnyTime) {
   run([&](FakeExchange& exchange) -> Task {
     ModelWish wish("tiny");
     Api<ModelLease> lease = co_await acquire_model(exchange, context_, std::move(wish));
-    auto generation = Generation::start(exchange, context_, std::move(*lease), spec(0));
+    auto generation = Generation::start(exchange, context_, {std::move(*lease), spec(0)});
     EXPECT_TRUE(generation.has_value());
   });
   EXPECT_TRUE(live_.list(monotonic_us()).empty());
