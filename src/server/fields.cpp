@@ -79,7 +79,8 @@ std::optional<int64_t> whole_number(const Json& json) {
   if (json.is_number_float()) {
     const auto number = json.get<double>();
     constexpr double kLimit = 9223372036854775808.0;  // 2^63
-    if (number >= -kLimit && number < kLimit && std::trunc(number) == number) {
+    // Excluding -2^63: what lies below it rounds to it.
+    if (number > -kLimit && number < kLimit && std::trunc(number) == number) {
       return static_cast<int64_t>(number);
     }
   }
