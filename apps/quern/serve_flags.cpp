@@ -7,11 +7,11 @@
 #include <limits>
 #include <system_error>
 
-#include "text/printable.h"
 #include "host.h"
 #include "input_file.h"
 #include "model_name.h"
 #include "server/server.h"
+#include "text/printable.h"
 
 namespace quern::app {
 namespace {

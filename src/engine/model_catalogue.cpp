@@ -7,8 +7,8 @@
 #include <system_error>
 
 #include "engine/model_names.h"
-#include "text/printable.h"
 #include "gguf/reader.h"
+#include "text/printable.h"
 
 namespace quern {
 namespace {

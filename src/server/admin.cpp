@@ -3,7 +3,6 @@
 #include <utility>
 
 #include "base/system_info.h"
-#include "text/printable.h"
 #include "server/api_error.h"
 #include "server/health.h"
 #include "server/live_requests.h"
@@ -11,6 +10,7 @@
 #include "server/openapi.h"
 #include "server/reply.h"
 #include "server/route.h"
+#include "text/printable.h"
 
 namespace quern::server {
 namespace {
