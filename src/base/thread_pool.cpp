@@ -41,10 +41,12 @@ void spin_until(bool may_spin, Done done) {
 }  // namespace
 
 ThreadPool::ThreadPool(uint32_t n_threads)
-    : n_threads_(std::max(1U, n_threads)), n_spins_(n_threads_ <= available_cores() ? kSpins : 0) {
+    : n_threads_(std::max(1U, n_threads)),
+      n_spins_(n_threads_ <= available_cores() ? kSpins : 0),
+      next_part_(n_threads_) {
   threads_.reserve(n_threads_ - 1);
   for (uint32_t member = 1; member < n_threads_; ++member) {
-    threads_.emplace_back([this, member] { member_loop(member); });
+    threads_.emplace_back([this] { member_loop(); });
   }
 }
 
@@ -62,28 +64,38 @@ void ThreadPool::run(FunctionRef<void(uint32_t)> task) {
     task(0);
     return;
   }
+  // No part is taken now, so nobody reads these two.
   task_ = &task;
-  n_running_.store(n_threads_ - 1, std::memory_order_relaxed);
+  n_left_.store(n_threads_, std::memory_order_relaxed);
+  const uint64_t run = generation_.load(std::memory_order_relaxed) + 1;
+  next_part_.store(run << 32U, std::memory_order_release);
   generation_.fetch_add(
       1);  // sequentially consistent: ordered against n_sleeping_ in wait_for_work
   if (n_sleeping_.load() > 0) {
     generation_.notify_all();
   }
-  task(0);
-  spin_until(n_spins_ > 0, [this] { return n_running_.load(std::memory_order_acquire) == 0; });
+  work();
+  spin_until(n_spins_ > 0, [this] { return n_left_.load(std::memory_order_acquire) == 0; });
 }
 
-void ThreadPool::barrier() {
-  if (n_threads_ == 1) {
-    return;
+bool ThreadPool::take_part(uint32_t& part) {
+  uint64_t next = next_part_.load(std::memory_order_acquire);
+  while (static_cast<uint32_t>(next) < n_threads_) {
+    if (next_part_.compare_exchange_weak(next, next + 1, std::memory_order_acq_rel,
+                                         std::memory_order_acquire)) {
+      part = static_cast<uint32_t>(next);
+      return true;
+    }
   }
-  const uint32_t phase = barrier_phase_.load(std::memory_order_relaxed);
-  if (barrier_arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 == n_threads_) {
-    barrier_arrived_.store(0, std::memory_order_relaxed);
-    barrier_phase_.store(phase + 1, std::memory_order_release);
-    return;
+  return false;
+}
+
+void ThreadPool::work() {
+  uint32_t part = 0;
+  while (take_part(part)) {
+    (*task_)(part);
+    n_left_.fetch_sub(1, std::memory_order_release);
   }
-  spin_until(n_spins_ > 0, [&] { return barrier_phase_.load(std::memory_order_acquire) != phase; });
 }
 
 // Returns false when the pool is stopping.
@@ -103,12 +115,11 @@ bool ThreadPool::wait_for_work(uint64_t seen) {
   return !stopping_.load();
 }
 
-void ThreadPool::member_loop(uint32_t member) {
+void ThreadPool::member_loop() {
   uint64_t seen = 0;
   while (wait_for_work(seen)) {
-    ++seen;
-    (*task_)(member);
-    n_running_.fetch_sub(1, std::memory_order_release);
+    seen = generation_.load(std::memory_order_acquire);  // runs that others did alone are over
+    work();
   }
 }
 

@@ -1,6 +1,11 @@
-// ThreadPool: a fixed team that runs one function on every member, for kernels that last
+// ThreadPool: a fixed team that shares the parts of one function, for kernels that last
 // microseconds. Waiting members spin for a while and then sleep, so an idle pool costs nothing.
-// run() may be called from one thread at a time. Owns its threads; the caller is member 0.
+// run() may be called from one thread at a time. Owns its threads; the caller works too.
+//
+// A part is taken by whoever is there, not kept for one member: a member that the system does not
+// let run (another program has its core) holds nobody up, since the others take its parts. Only a
+// part that was begun is waited for. So a function has no barrier inside; what needs one is two
+// runs.
 #pragma once
 
 #include <atomic>
@@ -40,22 +45,23 @@ class ThreadPool {
 
   uint32_t n_threads() const { return n_threads_; }
 
-  // Calls task(member) on every member, member in [0, n_threads), and returns when all have.
+  // Calls task(part) once for every part in [0, n_threads), in any order and by any member, and
+  // returns when all are done. What one part writes another must not read.
   void run(FunctionRef<void(uint32_t)> task);
 
-  // Inside run(): waits until every member has arrived. Every member must call it equally often.
-  void barrier();
-
  private:
-  void member_loop(uint32_t member);
+  void member_loop();
   bool wait_for_work(uint64_t seen);
+  bool take_part(uint32_t& part);
+  void work();
 
   const uint32_t n_threads_;
   const uint32_t n_spins_;  // 0 when the machine has fewer cores than members
   alignas(64) std::atomic<uint64_t> generation_{0};  // grows by one with each run()
-  alignas(64) std::atomic<uint32_t> n_running_{0};
-  alignas(64) std::atomic<uint32_t> barrier_arrived_{0};
-  alignas(64) std::atomic<uint32_t> barrier_phase_{0};
+  // The next part of the current run in the lower half, the run's number in the upper one: who is
+  // late for one run cannot take a part of it in the next one's name.
+  alignas(64) std::atomic<uint64_t> next_part_;
+  alignas(64) std::atomic<uint32_t> n_left_{0};  // parts that are not done
   std::atomic<uint32_t> n_sleeping_{0};
   std::atomic<bool> stopping_{false};
   const FunctionRef<void(uint32_t)>* task_ = nullptr;

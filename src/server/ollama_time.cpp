@@ -37,8 +37,9 @@ int64_t whole_ms(double ms) {
 std::optional<double> take_number(std::string_view& text) {
   const size_t length = std::min(text.find_first_not_of("0123456789."), text.size());
   double number = 0;
-  const char* const end = text.data() + length;
-  const auto [stop, error] = std::from_chars(text.data(), end, number, std::chars_format::fixed);
+  const std::string_view digits = text.substr(0, length);
+  const char* const end = digits.end();
+  const auto [stop, error] = std::from_chars(digits.begin(), end, number, std::chars_format::fixed);
   if (error != std::errc{} || stop != end) {
     return std::nullopt;
   }

@@ -248,18 +248,15 @@ void CpuBackend::attend_split(const AttentionPlan& plan) {
     whole.n_in_all =
         std::max(whole.n_in_all, (n_keys + kAttentionPartition - 1) / kAttentionPartition);
   }
-  const auto part = [&](uint32_t member) {
-    AttentionWave wave = whole;
-    for (; wave.first_partition < wave.n_in_all; wave.first_partition += wave.n_partitions) {
-      attend_wave(plan, wave, member);
-      pool_.barrier();
+  AttentionWave wave = whole;
+  for (; wave.first_partition < wave.n_in_all; wave.first_partition += wave.n_partitions) {
+    pool_.run([&](uint32_t member) { attend_wave(plan, wave, member); });
+    pool_.run([&](uint32_t member) {
       for (uint32_t unit = member; unit < plan.n_units; unit += pool_.n_threads()) {
         merge_wave(plan, wave, unit);
       }
-      pool_.barrier();
-    }
-  };
-  pool_.run(part);
+    });
+  }
 }
 
 void CpuBackend::attention(const AttentionOp& op) {

@@ -107,8 +107,9 @@ class CpuBackend final : public Backend {
   void prepare(const LinearOp& op, const Prepared& out, Slice tokens) const;
   void multiply(const LinearOp& op, const Prepared& x, uint32_t member);
   void route(const ExpertsOp& op);
-  void run_wave(const ExpertStep& step, uint32_t member);
-  Prepared expert_input(const ExpertStep& step, uint32_t member);
+  void run_wave(const ExpertStep& step);
+  void wave_hidden(const ExpertStep& step);
+  Prepared lone_expert_input(const ExpertStep& step, uint32_t member);
   void expert_hidden(const ExpertStep& step, const Prepared& x, uint32_t member);
   void expert_down(const ExpertStep& step, const Prepared& x, uint32_t member);
   void add_experts(const ExpertStep& step, uint32_t member);

@@ -144,17 +144,9 @@ void CpuBackend::for_expert_tiles(const ExpertStep& step, uint32_t member, const
   }
 }
 
-// The wave's rows of x. A lone token is made ready by every member for itself, which is cheaper
-// than waiting for the others.
-Prepared CpuBackend::expert_input(const ExpertStep& step, uint32_t member) {
+// A lone token, made ready by every member for itself, which is cheaper than waiting for others.
+Prepared CpuBackend::lone_expert_input(const ExpertStep& step, uint32_t member) {
   const CpuActivations& x = cpu(*step.op.x);
-  if (!step.is_lone) {
-    prepare_experts(
-        step, [&](uint32_t row) { return x.row(routing_.token_of(step.wave.first_row + row)); },
-        slice_of(step.wave.n_rows, member, pool_.n_threads()));
-    pool_.barrier();
-    return prepared_.view();
-  }
   const Prepared own = workspaces_[member].prepared.view();
   const PrepareArgs args{
       .x = x.row(0), .n_tokens = 1, .last_token = 1, .n_columns = x.n_columns(), .out = own};
@@ -252,10 +244,23 @@ void CpuBackend::add_experts(const ExpertStep& step, uint32_t member) {
   }
 }
 
-void CpuBackend::run_wave(const ExpertStep& step, uint32_t member) {
-  const Prepared x = expert_input(step, member);
-  expert_hidden(step, x, member);
-  pool_.barrier();  // the operand's buffer is free again, and every hidden row is whole
+void CpuBackend::wave_hidden(const ExpertStep& step) {
+  if (step.is_lone) {
+    pool_.run(
+        [&](uint32_t member) { expert_hidden(step, lone_expert_input(step, member), member); });
+    return;
+  }
+  const CpuActivations& x = cpu(*step.op.x);
+  pool_.run([&](uint32_t member) {
+    prepare_experts(
+        step, [&](uint32_t row) { return x.row(routing_.token_of(step.wave.first_row + row)); },
+        slice_of(step.wave.n_rows, member, pool_.n_threads()));
+  });
+  pool_.run([&](uint32_t member) { expert_hidden(step, prepared_.view(), member); });
+}
+
+void CpuBackend::run_wave(const ExpertStep& step) {
+  wave_hidden(step);
   const CpuExperts& down = cpu(*step.op.down);
   const ExpertStep second{.op = step.op,
                           .wave = step.wave,
@@ -263,13 +268,14 @@ void CpuBackend::run_wave(const ExpertStep& step, uint32_t member) {
                           .has_codes = takes_codes(down),
                           .has_floats = !takes_codes(down)};
   const size_t width = down.n_columns();
-  prepare_experts(
-      second, [&](uint32_t row) { return expert_buffers_.gate.as<float>() + size_t{row} * width; },
-      slice_of(step.wave.n_rows, member, pool_.n_threads()));
-  pool_.barrier();
-  expert_down(second, prepared_.view(), member);
-  pool_.barrier();
-  add_experts(second, member);
+  pool_.run([&](uint32_t member) {
+    prepare_experts(
+        second,
+        [&](uint32_t row) { return expert_buffers_.gate.as<float>() + size_t{row} * width; },
+        slice_of(step.wave.n_rows, member, pool_.n_threads()));
+  });
+  pool_.run([&](uint32_t member) { expert_down(second, prepared_.view(), member); });
+  pool_.run([&](uint32_t member) { add_experts(second, member); });
 }
 
 void CpuBackend::experts(const ExpertsOp& op) {
@@ -285,18 +291,14 @@ void CpuBackend::experts(const ExpertsOp& op) {
   route(op);
   const bool any_codes = takes_codes(*op.gate) || takes_codes(*op.up);
   const bool all_codes = takes_codes(*op.gate) && takes_codes(*op.up);
-  const auto part = [&](uint32_t member) {
-    for (const ExpertWave& wave : routing_.waves()) {
-      run_wave({.op = op,
-                .wave = wave,
-                .weights = cpu(gate),
-                .has_codes = any_codes,
-                .has_floats = !all_codes,
-                .is_lone = op.n_rows == 1},
-               member);
-    }
-  };
-  pool_.run(part);
+  for (const ExpertWave& wave : routing_.waves()) {
+    run_wave({.op = op,
+              .wave = wave,
+              .weights = cpu(gate),
+              .has_codes = any_codes,
+              .has_floats = !all_codes,
+              .is_lone = op.n_rows == 1});
+  }
 }
 
 }  // namespace quern

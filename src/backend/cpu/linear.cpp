@@ -83,19 +83,18 @@ void CpuBackend::linear(const LinearOp& op) {
     QUERN_CHECK(op.n_rows <= op.x->max_rows() && op.n_rows <= target.out->max_rows());
   }
   const OpScope scope(*memory_);
-  const auto part = [&](uint32_t member) {
-    if (op.n_rows <= kPrivateRows) {
+  if (op.n_rows <= kPrivateRows) {
+    pool_.run([&](uint32_t member) {
       const Prepared x = workspaces_[member].prepared.view();
       prepare(op, x, {0, op.n_rows});
       multiply(op, x, member);
-      return;
-    }
-    const Prepared x = prepared_.view();
-    prepare(op, x, slice_of(op.n_rows, member, pool_.n_threads()));
-    pool_.barrier();
-    multiply(op, x, member);
-  };
-  pool_.run(part);
+    });
+    return;
+  }
+  const Prepared x = prepared_.view();
+  pool_.run(
+      [&](uint32_t member) { prepare(op, x, slice_of(op.n_rows, member, pool_.n_threads())); });
+  pool_.run([&](uint32_t member) { multiply(op, x, member); });
 }
 
 }  // namespace quern
