@@ -93,7 +93,7 @@ std::string MessageStream::open(Block block, Json content) {
   if (block_ == block && block != Block::tool_use) {
     return {};
   }
-  std::string text = close();
+  const std::string text = close();
   block_ = block;
   const Json start = {
       {"type", "content_block_start"}, {"index", n_blocks_}, {"content_block", std::move(content)}};
@@ -134,11 +134,11 @@ std::string MessageStream::add_tool_delta(const AnswerDelta& delta) {
 std::string MessageStream::add_delta(const AnswerDelta& delta) {
   switch (delta.kind) {
     case AnswerDelta::Kind::content: {
-      std::string text = open(Block::text, {{"type", "text"}, {"text", ""}});
+      const std::string text = open(Block::text, {{"type", "text"}, {"text", ""}});
       return text + block_delta({{"type", "text_delta"}, {"text", delta.text}});
     }
     case AnswerDelta::Kind::reasoning: {
-      std::string text =
+      const std::string text =
           open(Block::thinking, {{"type", "thinking"}, {"thinking", ""}, {"signature", ""}});
       return text + block_delta({{"type", "thinking_delta"}, {"thinking", delta.text}});
     }

@@ -23,7 +23,7 @@ constexpr int64_t kNanosPerMicro = 1000;
 // "blobs/sha256-<hex>", as Ollama names what it keeps.
 std::optional<std::string> blob_digest(const std::filesystem::path& path) {
   constexpr std::string_view kPrefix = "sha256-";
-  std::string name = path.filename().string();
+  const std::string name = path.filename().string();
   if (!name.starts_with(kPrefix) || name.size() != kPrefix.size() + kDigestChars) {
     return std::nullopt;
   }

@@ -10,7 +10,7 @@ namespace quern::server::test {
 namespace {
 
 TEST(Connection, IsKeptForFurtherRequests) {
-  TestServer server;
+  const TestServer server;
   Client client(server.port());
   EXPECT_EQ(client.get("/echo?a=1").body, "GET /echo ?a=1 ");
   client.request("POST /echo", {}, "words");
@@ -22,7 +22,7 @@ TEST(Connection, IsKeptForFurtherRequests) {
 }
 
 TEST(Connection, AnswersPipelinedRequestsInOrder) {
-  TestServer server;
+  const TestServer server;
   Client client(server.port());
   std::string all;
   for (int i = 0; i < 50; ++i) {
@@ -38,7 +38,7 @@ TEST(Connection, AnswersPipelinedRequestsInOrder) {
 }
 
 TEST(Connection, ReadsARequestThatComesByteByByte) {
-  TestServer server;
+  const TestServer server;
   Client client(server.port());
   for (const char byte :
        std::string("POST /echo HTTP/1.1\r\nHost: test\r\nContent-Length: 3\r\n\r\nabc")) {
@@ -48,7 +48,7 @@ TEST(Connection, ReadsARequestThatComesByteByByte) {
 }
 
 TEST(Connection, ReadsChunkedBodies) {
-  TestServer server;
+  const TestServer server;
   Client client(server.port());
   client.request("POST /echo", "Transfer-Encoding: chunked\r\n");
   client.send("3\r\nabc\r\n4;name=value\r\ndefg\r\n0\r\nTrailer: x\r\n\r\n");
@@ -57,7 +57,7 @@ TEST(Connection, ReadsChunkedBodies) {
 }
 
 TEST(Connection, SaysContinueBeforeABodyThatWaitsForIt) {
-  TestServer server;
+  const TestServer server;
   Client client(server.port());
   client.request("POST /echo", "Content-Length: 5\r\nExpect: 100-continue\r\n");
   EXPECT_EQ(client.read().status, 100);
@@ -66,7 +66,7 @@ TEST(Connection, SaysContinueBeforeABodyThatWaitsForIt) {
 }
 
 TEST(Connection, RefusesWithoutReadingABodyThatWaits) {
-  TestServer server;
+  const TestServer server;
   Client client(server.port());
   client.request("POST /nowhere", "Content-Length: 5000000\r\nExpect: 100-continue\r\n");
   EXPECT_EQ(client.read().status, 404);
@@ -74,7 +74,7 @@ TEST(Connection, RefusesWithoutReadingABodyThatWaits) {
 }
 
 TEST(Connection, GoesOnAfterRefusingARequestWithASmallBody) {
-  TestServer server;
+  const TestServer server;
   Client client(server.port());
   client.request("POST /nowhere", {}, "body");
   EXPECT_EQ(client.read().status, 404);
@@ -82,7 +82,7 @@ TEST(Connection, GoesOnAfterRefusingARequestWithASmallBody) {
 }
 
 TEST(Connection, AnswersHeadWithTheHeadOfGet) {
-  TestServer server;
+  const TestServer server;
   Client client(server.port());
   const Answer get = client.get("/echo");
   client.request("HEAD /echo");
@@ -95,7 +95,7 @@ TEST(Connection, AnswersHeadWithTheHeadOfGet) {
 }
 
 TEST(Connection, StreamsToHttp10UntilItsEnd) {
-  TestServer server;
+  const TestServer server;
   Client client(server.port());
   client.send("GET /stream HTTP/1.0\r\n\r\n");
   const std::string all = client.read_all();
@@ -104,7 +104,7 @@ TEST(Connection, StreamsToHttp10UntilItsEnd) {
 }
 
 TEST(Connection, KeepsHttp10OnRequest) {
-  TestServer server;
+  const TestServer server;
   Client client(server.port());
   client.send("GET /echo HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
   EXPECT_EQ(client.read().header("connection"), "keep-alive");
@@ -114,7 +114,7 @@ TEST(Connection, KeepsHttp10OnRequest) {
 }
 
 TEST(Connection, AnswersWhatIsMalformedAndGoesOnServing) {
-  TestServer server;
+  const TestServer server;
   const std::vector<std::string> malformed = {
       "\x16\x03\x01\x02\x01\x01",
       "GET\r\n\r\n",
@@ -153,7 +153,7 @@ TEST(Connection, AnswersWhatIsMalformedAndGoesOnServing) {
 }
 
 TEST(Connection, LimitsTheHeader) {
-  TestServer server;
+  const TestServer server;
   Client client(server.port());
   client.send("GET /echo HTTP/1.1\r\nHost: test\r\nLong: " + filler(100'000));
   EXPECT_EQ(client.read().status, 431);
@@ -163,7 +163,7 @@ TEST(Connection, LimitsTheHeader) {
 TEST(Connection, LimitsTheBodyHoweverItIsSent) {
   ServerConfig config;
   config.max_body_bytes = 1000;
-  TestServer server(config);
+  const TestServer server(config);
   Client fits(server.port());
   fits.request("POST /echo", {}, filler(1000));
   EXPECT_EQ(fits.read().status, 200);
@@ -182,7 +182,7 @@ TEST(Connection, EndsAHeaderOrBodyThatDoesNotCome) {
   ServerConfig config;
   config.header_timeout_s = 0;
   config.body_timeout_s = 0;
-  TestServer server(config);
+  const TestServer server(config);
   Client header(server.port());
   header.send("GET /echo HT");
   EXPECT_EQ(header.read().status, 408);
@@ -194,7 +194,7 @@ TEST(Connection, EndsAHeaderOrBodyThatDoesNotCome) {
 TEST(Connection, EndsWhenItIsIdleForTooLong) {
   ServerConfig config;
   config.idle_timeout_s = 0;
-  TestServer server(config);
+  const TestServer server(config);
   Client client(server.port());
   EXPECT_TRUE(client.is_closed());
 }
@@ -202,7 +202,7 @@ TEST(Connection, EndsWhenItIsIdleForTooLong) {
 TEST(Connection, LimitsHowManyThereAre) {
   ServerConfig config;
   config.max_connections = 1;
-  TestServer server(config);
+  const TestServer server(config);
   Client first(server.port());
   EXPECT_EQ(first.get("/echo").status, 200);
   Client second(server.port());
@@ -214,7 +214,7 @@ TEST(Connection, LimitsHowManyThereAre) {
 }
 
 TEST(Connection, OutlivesAHandlerThatThrowsOrSaysNothing) {
-  TestServer server;
+  const TestServer server;
   Client client(server.port());
   EXPECT_EQ(client.get("/throw").status, 500);
   const Answer openai = client.get("/v1/throw");
@@ -227,7 +227,7 @@ TEST(Connection, OutlivesAHandlerThatThrowsOrSaysNothing) {
 }
 
 TEST(Connection, DoesNotPassAHalfAnswerOffAsAWholeOne) {
-  TestServer server;
+  const TestServer server;
   Client client(server.port());
   const Answer answer = client.get("/throw_late");
   EXPECT_EQ(answer.body, "half");
@@ -251,7 +251,7 @@ TEST(Connection, TellsItsHandlerThatTheClientWentAway) {
 }
 
 TEST(Connection, SeesTheEndBehindPipelinedRequests) {
-  TestServer server;
+  const TestServer server;
   Client client(server.port());
   client.request("GET /hold");
   client.request("GET /echo");
@@ -265,7 +265,7 @@ TEST(Connection, SeesTheEndBehindPipelinedRequests) {
 TEST(Connection, DropsAReaderThatReadsNothing) {
   ServerConfig config;
   config.write_timeout_s = 0;
-  TestServer server(config);
+  const TestServer server(config);
   Client client(server.port());
   client.request("GET /flood");
   notes().wait_for("flood ended");
@@ -274,7 +274,7 @@ TEST(Connection, DropsAReaderThatReadsNothing) {
 }
 
 TEST(Connection, BoundsWhatItReadsAhead) {
-  TestServer server;
+  const TestServer server;
   Client client(server.port());
   client.request("GET /hold");
   notes().wait_for("held");

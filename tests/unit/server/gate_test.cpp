@@ -13,7 +13,7 @@ namespace {
 TEST(Gate, NeedsAKeyWhereThereAreSome) {
   ServerConfig config;
   config.api_keys = {"first", "second"};
-  TestServer server(config);
+  const TestServer server(config);
   Client client(server.port());
   const Answer refused = client.get("/echo");
   EXPECT_EQ(refused.status, 401U);
@@ -32,7 +32,7 @@ TEST(Gate, NeedsAKeyWhereThereAreSome) {
 TEST(Gate, GivesEachKeyASaltOfItsOwn) {
   ServerConfig config;
   config.api_keys = {"first", "second"};
-  TestServer server(config);
+  const TestServer server(config);
   Client client(server.port());
   const std::string first = client.get("/salt", "X-Api-Key: first\r\n").body;
   EXPECT_FALSE(first.empty());
@@ -42,7 +42,7 @@ TEST(Gate, GivesEachKeyASaltOfItsOwn) {
 }
 
 TEST(Gate, TellsWhatIsNearAPathThatIsNot) {
-  TestServer server;
+  const TestServer server;
   Client client(server.port());
   const Answer plain = client.get("/ecko");
   EXPECT_EQ(plain.status, 404U);
@@ -53,7 +53,7 @@ TEST(Gate, TellsWhatIsNearAPathThatIsNot) {
 }
 
 TEST(Gate, NamesTheMethodsOfAPath) {
-  TestServer server;
+  const TestServer server;
   Client client(server.port());
   client.request("DELETE /echo");
   const Answer refused = client.read();
@@ -67,7 +67,7 @@ TEST(Gate, NamesTheMethodsOfAPath) {
 }
 
 TEST(Gate, FindsPathsHoweverTheyAreWritten) {
-  TestServer server;
+  const TestServer server;
   Client client(server.port());
   EXPECT_EQ(client.get("/echo/").status, 200U);
   EXPECT_EQ(client.get("//echo").status, 200U);
@@ -80,7 +80,7 @@ TEST(Gate, FindsPathsHoweverTheyAreWritten) {
 }
 
 TEST(Gate, GivesEveryAnswerARequestId) {
-  TestServer server;
+  const TestServer server;
   Client client(server.port());
   EXPECT_EQ(client.get("/echo", "X-Request-Id: a.B_c:1-2\r\n").header("x-request-id"), "a.B_c:1-2");
   EXPECT_EQ(client.get("/no", "X-Request-Id: mine\r\n").header("x-request-id"), "mine");
@@ -97,7 +97,7 @@ TEST(Gate, GivesEveryAnswerARequestId) {
 }
 
 TEST(Cors, IsOffByDefault) {
-  TestServer server;
+  const TestServer server;
   Client client(server.port());
   const Answer answer = client.get("/echo", "Origin: https://a.example\r\n");
   EXPECT_EQ(answer.status, 200U);
@@ -108,7 +108,7 @@ TEST(Cors, AllowsTheOriginsThatWereNamedAndNoOther) {
   ServerConfig config;
   config.cors_origins = {"https://a.example"};
   config.api_keys = {"key"};
-  TestServer server(config);
+  const TestServer server(config);
   Client client(server.port());
   const std::string preflight =
       "Access-Control-Request-Method: POST\r\n"
@@ -133,7 +133,7 @@ TEST(Cors, AllowsTheOriginsThatWereNamedAndNoOther) {
 TEST(Cors, CanAllowAnyOrigin) {
   ServerConfig config;
   config.cors_origins = {"*"};
-  TestServer server(config);
+  const TestServer server(config);
   Client client(server.port());
   EXPECT_EQ(
       client.get("/echo", "Origin: https://a.example\r\n").header("access-control-allow-origin"),

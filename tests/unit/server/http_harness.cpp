@@ -239,7 +239,6 @@ void Client::request(const std::string& line, const std::string& headers, const 
 
 bool Client::fill() {
   std::array<char, 65536> chunk{};
-  error_code error;
   // recv() itself: Asio would wait for ever where the time-out should end the wait.
   const ssize_t n = ::recv(socket_.native_handle(), chunk.data(), chunk.size(), 0);
   if (n > 0) {
@@ -286,7 +285,7 @@ Answer Client::read(bool to_head) {
   if (!read_until("\r\n\r\n")) {
     return answer;
   }
-  std::string head = take(unread_.find("\r\n\r\n") + 2);
+  const std::string head = take(unread_.find("\r\n\r\n") + 2);
   take(2);
   answer.status = static_cast<unsigned>(number(head.substr(9, 3), 10));
   for (size_t at = head.find("\r\n") + 2; at < head.size();) {
