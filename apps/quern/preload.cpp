@@ -40,10 +40,12 @@ void Preload::start(const std::vector<std::string>& names, ModelManager& manager
   }
   is_loading_.store(!names.empty());
   for (const std::string& name : names) {
-    manager.acquire(name, [self = shared_from_this()](const Result<ModelLease>& lease) {
+    manager.acquire(name, [self = shared_from_this(), &manager](const Result<ModelLease>& lease) {
+      if (lease) {
+        manager.set_keep_alive(lease->name(), kKeepForever);
+      }
       self->finish(lease);
     });
-    manager.set_keep_alive(name, kKeepForever);
   }
 }
 

@@ -57,6 +57,10 @@ struct EngineMetrics {
   std::atomic<uint64_t> n_cache_hits{0};     // tokens found
   std::atomic<uint64_t> n_steps{0};
   std::atomic<uint64_t> n_stuck_steps{0};
+  std::atomic<uint64_t> n_failed_steps{0};
+  std::atomic<uint64_t> n_unusable_logits{0};     // requests ended by NaN or +infinity
+  std::atomic<uint64_t> n_failed_allocations{0};  // requests refused for want of memory
+  std::atomic<uint64_t> n_integrity_failures{0};  // of KV pools
   std::array<std::atomic<uint64_t>, kNFinishReasons> n_finished{};  // by FinishReason
   std::array<std::atomic<uint64_t>, kNRejectReasons> n_rejected{};  // by RejectReason
   Histogram time_to_first_token_s;

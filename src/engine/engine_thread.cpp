@@ -240,6 +240,13 @@ void EngineThread::Impl::count_deltas(const EngineStats& now) {
   metrics_.n_preemptions += now.n_preemptions - counted_.n_preemptions;
   metrics_.n_cache_queries += now.n_cache_query_tokens - counted_.n_cache_query_tokens;
   metrics_.n_cache_hits += now.n_cache_hit_tokens - counted_.n_cache_hit_tokens;
+  metrics_.n_failed_steps += now.n_failed_steps - counted_.n_failed_steps;
+  const auto n_new = [&](FailPoint point) {
+    const auto i = static_cast<size_t>(point);
+    return now.n_faults[i] - counted_.n_faults[i];
+  };
+  metrics_.n_unusable_logits += n_new(FailPoint::nan_logits);
+  metrics_.n_failed_allocations += n_new(FailPoint::allocation);
   counted_ = now;
 }
 
@@ -259,6 +266,7 @@ void EngineThread::Impl::check_integrity() {
     log_.debug("idle; the block pool is whole");
   } else {
     ++n_check_failures_;
+    ++metrics_.n_integrity_failures;
     log_.error(status.error().to_string());
   }
   publish();

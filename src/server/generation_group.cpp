@@ -16,7 +16,6 @@ boost::asio::awaitable<bool> begin(Exchange& exchange, std::optional<ApiError> e
   }
   StreamHead head;
   head.content_type = writer.content_type;
-  head.headers.emplace_back("Cache-Control", "no-cache");
   co_await exchange.begin_stream(std::move(head));
   co_return true;
 }

@@ -169,18 +169,15 @@ void add_model_counters(Page& page, const ModelCacheStats& stats) {
            number(stats.limit_bytes));
 }
 
-void add_faults(Page& page, ServerContext& context, const std::vector<ModelStatus>& models) {
-  uint64_t n_failed_steps = 0;
-  uint64_t n_integrity = 0;
-  for (const ModelStatus& model : models) {
-    n_failed_steps += model.engine.stats.n_failed_steps;
-    n_integrity += model.engine.n_integrity_failures;
-  }
+void add_faults(Page& page, ServerContext& context) {
+  const EngineMetrics& metrics = context.metrics;
   page.begin({"quern_faults_total", "counter", "Faults of the machine or of this program"});
   page.add("{kind=\"load\"}", number(context.models.stats().n_load_failures));
-  page.add("{kind=\"step\"}", number(n_failed_steps));
-  page.add("{kind=\"stuck_step\"}", number(context.metrics.n_stuck_steps));
-  page.add("{kind=\"kv_integrity\"}", number(n_integrity));
+  page.add("{kind=\"step\"}", number(metrics.n_failed_steps));
+  page.add("{kind=\"stuck_step\"}", number(metrics.n_stuck_steps));
+  page.add("{kind=\"logits\"}", number(metrics.n_unusable_logits));
+  page.add("{kind=\"allocation\"}", number(metrics.n_failed_allocations));
+  page.add("{kind=\"kv_integrity\"}", number(metrics.n_integrity_failures));
 }
 
 void add_histograms(Page& page, const EngineMetrics& metrics) {
@@ -203,7 +200,7 @@ std::string metrics_page(ServerContext& context) {
   add_gauges(page);
   add_engine_counters(page, context.metrics);
   add_model_counters(page, context.models.stats());
-  add_faults(page, context, models);
+  add_faults(page, context);
   add_histograms(page, context.metrics);
   page.one({"quern_uptime_seconds", "gauge", "Since the server started"},
            static_cast<double>(monotonic_us() - context.started_us) / 1e6);
