@@ -1,5 +1,7 @@
 #include "engine/memory_need.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "kernels/kernel_table.h"
@@ -32,6 +34,14 @@ Result<MemoryNeed> memory_need(const ModelCard& card, const EngineConfig& config
   need.block_bytes = kv_block_bytes(model, config.kv_dtype);
   if (config.kv_bytes != 0) {
     need.n_most_blocks = need.n_least_blocks = config.kv_bytes / need.block_bytes;
+    if (need.n_most_blocks < 2) {
+      return fail(
+          {.kind = ErrorKind::out_of_memory,
+           .where = "engine",
+           .what = fmt::format("{} bytes for keys and values hold less than two blocks of {}",
+                               config.kv_bytes, need.block_bytes),
+           .expected = fmt::format("at least {} (--kv-bytes)", 2 * need.block_bytes)});
+    }
     return need;
   }
   const uint64_t context = config.max_context != 0 ? config.max_context : model.max_context;

@@ -16,7 +16,7 @@ Json message_json(const MessageOptions& options, Json content, Json usage) {
           {"stop_reason", nullptr},
           {"stop_sequence", nullptr},
           {"usage", std::move(usage)},
-          {"seed", options.seed}};
+          {"seed", static_cast<int64_t>(options.seed)}};
 }
 
 std::string named_event(const Json& json) {

@@ -12,9 +12,10 @@ struct Unsupported {
   std::string_view why;
 };
 
-constexpr std::array<Unsupported, 4> kUnsupported = {{
+constexpr std::array<Unsupported, 5> kUnsupported = {{
     {"container", "there are no containers"},
     {"context_management", "nothing is left out of a prompt"},
+    {"images", "only text is"},
     {"mcp_servers", "requests reach no other servers"},
     {"output_format", "answers cannot be bound to a grammar yet"},
 }};

@@ -27,6 +27,8 @@ std::string_view anthropic_type(unsigned status) {
       return "request_too_large";
     case 429:
       return "rate_limit_error";
+    case 499:
+      return "cancelled";
     case 503:
       return "overloaded_error";
     case 504:

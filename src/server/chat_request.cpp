@@ -119,6 +119,7 @@ void read_message(Fields& message, MessageParts& out) {
   if (out.role == "developer") {
     out.role = "system";  // what templates know it as
   }
+  message.unsupported("images", "only text is");
   const bool is_assistant = out.role == "assistant";
   if (!is_assistant && !message.error()) {
     message.require("content");

@@ -15,6 +15,9 @@ namespace {
 
 // What may wait for a client that reads slowly; beyond it the request is cancelled.
 constexpr size_t kMaxPendingBytes = size_t{4} << 20;
+// Choices of one request on the engine at a time. The next begins when one ends, so that a request
+// for many does not hold every place that others wait for.
+constexpr uint32_t kMaxChoicesAtOnce = 16;
 
 // A TokenEvent that owns what it refers to.
 struct RawEvent {
@@ -130,27 +133,26 @@ class Generation::Impl {
   Impl& operator=(const Impl&) = delete;
 
   Api<bool> submit(GenerationSpec spec) {
-    EngineThread& engine = lease_.engine();
+    const uint32_t max_context = lease_.engine().max_context();
     n_prompt_ = static_cast<uint32_t>(spec.prompt.size());
-    if (spec.prompt.size() >= engine.max_context()) {
-      return refuse(context_exceeded(spec.prompt.size(), engine.max_context()));
+    if (spec.prompt.size() >= max_context) {
+      return refuse(context_exceeded(spec.prompt.size(), max_context));
     }
-    const Request request = request_of(spec);
-    for (uint32_t choice = 0; choice < spec.n_choices; ++choice) {
-      Request one = request;
-      one.choice_index = choice;
-      one.on_event = [wire = wire_, choice, &engine](const TokenEvent& event) {
-        wire->push(event, choice, engine);
-      };
-      const Result<SeqId> id = engine.submit(std::move(one));
-      if (!id) {
-        return refuse(from_error(id.error()));
-      }
-      sequences_.push_back(*id);
+    n_choices_ = n_live_ = spec.n_choices;
+    for (uint32_t choice = 0; choice < n_choices_; ++choice) {
       parsers_.emplace_back(spec.format);
     }
-    n_live_ = spec.n_choices;
-    enter_lists(request);
+    sequences_.reserve(n_choices_);
+    pattern_ = request_of(spec);
+    while (sequences_.size() < std::min(n_choices_, kMaxChoicesAtOnce)) {
+      if (const Status submitted = submit_one(); !submitted) {
+        return refuse(from_error(submitted.error()));
+      }
+    }
+    // The request has begun: the later choices wait for their own fellows only.
+    pattern_.deadlines.queue_us = kNoDeadline;
+    pattern_.deadlines.first_token_us = kNoDeadline;
+    enter_lists();
     return true;
   }
 
@@ -168,6 +170,9 @@ class Generation::Impl {
   void cancel() {
     for (const SeqId id : sequences_) {
       lease_.engine().cancel(id);
+    }
+    while (n_begun_ < n_choices_) {
+      end_unbegun({.token = kNoToken, .text = {}, .finish = FinishReason::cancelled, .error = {}});
     }
   }
 
@@ -192,15 +197,46 @@ class Generation::Impl {
     return request;
   }
 
-  void enter_lists(const Request& request) {
+  Status submit_one() {
+    EngineThread& engine = lease_.engine();
+    const uint32_t choice = n_begun_;
+    Request one = pattern_;
+    one.choice_index = choice;
+    one.on_event = [wire = wire_, choice, &engine](const TokenEvent& event) {
+      wire->push(event, choice, engine);
+    };
+    QUERN_ASSIGN(const SeqId id, engine.submit(std::move(one)));
+    ++n_begun_;
+    sequences_.push_back(id);
+    return {};
+  }
+
+  // The next choice ends before it began.
+  void end_unbegun(const TokenEvent& event) { wire_->push(event, n_begun_++, lease_.engine()); }
+
+  void submit_next() {
+    if (n_begun_ == n_choices_) {
+      return;
+    }
+    if (const Status submitted = submit_one(); !submitted) {
+      const std::string what = submitted.error().what;
+      end_unbegun({.token = kNoToken,
+                   .text = {},
+                   .finish = FinishReason::error,
+                   .error = what,
+                   .error_kind = submitted.error().kind});
+    }
+  }
+
+  void enter_lists() {
     LiveRequests::Entry entry;
-    entry.request_id = request.client_id;
+    entry.request_id = pattern_.client_id;
     entry.model = lease_.name();
-    entry.priority = request.priority;
+    entry.priority = pattern_.priority;
     entry.arrival_us = arrival_of(exchange_);
     entry.n_prompt_tokens = n_prompt_;
     entry.engine = &lease_.engine();
-    entry.sequences = sequences_;
+    entry.sequences = &sequences_;
     entry.cancel = [this] { cancel(); };
     ticket_ = context_.live.add(std::move(entry));
     exchange_.on_client_gone([this] { cancel(); });
@@ -235,6 +271,7 @@ class Generation::Impl {
   void note_end(const RequestUsage& usage) {
     --n_live_;
     exchange_.count_tokens(n_live_ == 0 ? n_prompt_ : 0, usage.completion_tokens);
+    submit_next();
     if (n_live_ == 0) {
       ticket_ = {};
     }
@@ -248,8 +285,11 @@ class Generation::Impl {
   std::vector<AnswerParser> parsers_;  // of each choice
   std::vector<SeqId> sequences_;
   LiveRequests::Ticket ticket_;
+  Request pattern_;  // what every choice asks for
   uint32_t n_prompt_ = 0;
-  uint32_t n_live_ = 0;
+  uint32_t n_choices_ = 0;
+  uint32_t n_begun_ = 0;  // of them: submitted, or ended before that
+  uint32_t n_live_ = 0;   // not ended
 };
 
 Generation::Generation(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}

@@ -7,6 +7,7 @@
 #include <map>
 
 #include "base/system_info.h"
+#include "server/live_requests.h"
 
 namespace quern::server {
 namespace {
@@ -20,14 +21,14 @@ int64_t unix_seconds_at(int64_t monotonic_point_us) {
   return (now.count() - (monotonic_us() - monotonic_point_us)) / kMicrosPerSecond;
 }
 
-Json models_json(const std::vector<ModelStatus>& models) {
+Json models_json(const std::vector<ModelStatus>& models, const LiveRequests& live) {
   Json list = Json::array();
   for (const ModelStatus& model : models) {
     if (model.state == ModelStatus::State::ready) {
       list.push_back({{"name", model.name},
                       {"bytes", model.bytes},
                       {"last_used", unix_seconds_at(model.last_used_us)},
-                      {"in_flight", model.in_flight}});
+                      {"in_flight", live.n_of(model.name)}});
     }
   }
   return list;
@@ -131,7 +132,7 @@ Json health_json(ServerContext& context) {
           {"uptime_s", (monotonic_us() - context.started_us) / kMicrosPerSecond},
           {"state", to_string(health.state)},
           {"reason", health.reason},
-          {"models", models_json(models)},
+          {"models", models_json(models, context.live)},
           {"queue", queue_json(models)},
           {"kv", kv_json(models)},
           {"memory", memory_json(models, context.models.stats().limit_bytes)},

@@ -15,10 +15,13 @@ using LiveById = std::map<uint64_t, LiveRequest>;
 void merge(const LiveRequests::Entry& entry, const LiveById& live, Row& row) {
   uint32_t position = std::numeric_limits<uint32_t>::max();
   bool found = false;
-  for (const SeqId id : entry.sequences) {
+  if (entry.sequences == nullptr) {
+    return;
+  }
+  for (const SeqId id : *entry.sequences) {
     const auto at = live.find(value(id));
     if (at == live.end()) {
-      continue;  // ended, or not seen by the engine thread yet
+      continue;  // ended
     }
     found = true;
     row.state = std::max(row.state, at->second.state);
@@ -26,6 +29,9 @@ void merge(const LiveRequests::Entry& entry, const LiveById& live, Row& row) {
     row.n_completion_tokens += at->second.completion_tokens;
   }
   row.position = found ? position : 0;
+  if (!found && !entry.sequences->empty()) {
+    row.state = LiveRequest::State::decode;  // all computed; a slow reader still takes it
+  }
 }
 
 }  // namespace
@@ -56,6 +62,10 @@ void LiveRequests::Ticket::release() {
 LiveRequests::Ticket LiveRequests::add(Entry entry) {
   entries_.push_back(std::move(entry));
   return Ticket(*this, std::prev(entries_.end()));
+}
+
+uint32_t LiveRequests::n_of(std::string_view model) const {
+  return static_cast<uint32_t>(std::ranges::count(entries_, model, &Entry::model));
 }
 
 std::vector<Row> LiveRequests::list(int64_t now_us) const {

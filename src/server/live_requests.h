@@ -23,8 +23,8 @@ class LiveRequests {
     int32_t priority = 0;
     int64_t arrival_us = 0;
     uint32_t n_prompt_tokens = 0;
-    EngineThread* engine = nullptr;  // none while the model loads
-    std::vector<SeqId> sequences = {};
+    EngineThread* engine = nullptr;                 // none while the model loads
+    const std::vector<SeqId>* sequences = nullptr;  // the owner's, which may grow
     std::function<void()> cancel = {};
   };
 
@@ -58,6 +58,8 @@ class LiveRequests {
   };
 
   Ticket add(Entry entry);
+  // Those of one model.
+  uint32_t n_of(std::string_view model) const;
   // In the order of their arrival.
   std::vector<Row> list(int64_t now_us) const;
   // Cancels all that have this id, which clients choose and may choose twice; false when there is

@@ -127,7 +127,7 @@ void add_gauges(Page& page) {
                  [](const ModelStatus& m) { return number(m.engine.kv_bytes); });
   page.per_model({"quern_model_activations_bytes", "gauge", "Memory of activations"},
                  [](const ModelStatus& m) { return number(m.engine.activations_bytes); });
-  page.per_model({"quern_model_in_flight", "gauge", "Requests that keep the model loaded"},
+  page.per_model({"quern_model_leases", "gauge", "What keeps the model loaded: parts of requests"},
                  [](const ModelStatus& m) { return number(uint64_t{m.in_flight}); });
 }
 

@@ -137,7 +137,7 @@ void OllamaAnswer::put_numbers(Json& json, int64_t now_us) const {
   json["eval_count"] = usage_.completion_tokens;
   json["eval_duration"] = span_ns(usage_.first_token_us, usage_.finished_us);
   json["cached_count"] = usage_.cached_tokens;
-  json["seed"] = options_.seed;
+  json["seed"] = static_cast<int64_t>(options_.seed);
 }
 
 Json OllamaAnswer::end(int64_t now_us) {

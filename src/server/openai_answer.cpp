@@ -39,7 +39,7 @@ Json head_json(const AnswerHead& head, std::string_view object) {
           {"created", head.created},
           {"model", head.model},
           {"system_fingerprint", system_fingerprint(head.model)},
-          {"seed", head.seed}};
+          {"seed", static_cast<int64_t>(head.seed)}};
 }
 
 std::string system_fingerprint(std::string_view model) {

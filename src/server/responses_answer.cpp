@@ -47,7 +47,7 @@ Json new_response(const ResponseOptions& options, const ResponsesCall& call) {
                    {"text", {{"format", {{"type", "text"}}}, {"verbosity", "medium"}}},
                    {"truncation", "disabled"},
                    {"usage", nullptr},
-                   {"seed", static_cast<uint64_t>(fields.sampling.seed.value_or(0))}};
+                   {"seed", static_cast<int64_t>(fields.sampling.seed.value_or(0))}};
   response.update(call.echo);
   return response;
 }
