@@ -113,14 +113,15 @@ std::optional<HttpResponse> Gate::refusal(HttpRequest& request, const RouteMatch
 Verdict Gate::check(HttpRequest& request, std::string_view target) const {
   std::optional<Target> parsed = parse_target(target);
   if (!parsed) {
+    const Dialect dialect = dialect_of_malformed(target);
     return {.route = nullptr,
             .answer = error_response(
                 {.status = 400,
                  .code = "bad_target",
                  .param = "",
                  .message = "the request target is malformed; expected a path such as /v1/models"},
-                Dialect::plain),
-            .dialect = Dialect::plain};
+                dialect),
+            .dialect = dialect};
   }
   request.path = parsed->path;
   request.query = parsed->query;

@@ -82,6 +82,16 @@ std::string Router::hint(std::string_view path) const {
   return nearest.empty() ? std::string() : std::move(nearest.front());
 }
 
+Dialect dialect_of_malformed(std::string_view target) {
+  if (target.starts_with("/api/")) {
+    return Dialect::ollama;
+  }
+  if (target.starts_with("/v1/messages")) {
+    return Dialect::anthropic;
+  }
+  return target.starts_with("/v1/") ? Dialect::openai : Dialect::plain;
+}
+
 Dialect dialect_of(const Target& target) {
   if (target.segments.empty()) {
     return Dialect::plain;

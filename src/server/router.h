@@ -33,5 +33,7 @@ class Router {
 
 // Whose shapes an answer about this path has, where no route says so.
 Dialect dialect_of(const Target& target);
+// The same by its first bytes, of one that cannot be parsed.
+Dialect dialect_of_malformed(std::string_view target);
 
 }  // namespace quern::server
