@@ -25,7 +25,7 @@ class Inbox : public std::enable_shared_from_this<Inbox<T>> {
   using Clock = std::chrono::steady_clock;
 
   explicit Inbox(boost::asio::any_io_executor executor)
-      : executor_(std::move(executor)), wake_(executor_) {}
+      : executor_(std::move(executor)), wake_(std::in_place, executor_) {}
 
   // Closes the inbox when the receiver's scope ends: nothing is posted to the executor after.
   class Guard {
@@ -57,10 +57,11 @@ class Inbox : public std::enable_shared_from_this<Inbox<T>> {
   boost::asio::awaitable<std::optional<T>> next(
       Clock::time_point deadline = Clock::time_point::max()) {
     std::optional<T> value = take();
-    while (!value && !is_interrupted_) {
+    while (!value && !is_interrupted_ && wake_) {
       boost::system::error_code cancelled;
-      wake_.expires_at(deadline);
-      co_await wake_.async_wait(boost::asio::redirect_error(boost::asio::use_awaitable, cancelled));
+      wake_->expires_at(deadline);
+      co_await wake_->async_wait(
+          boost::asio::redirect_error(boost::asio::use_awaitable, cancelled));
       value = take();
       if (!cancelled) {
         break;
@@ -72,15 +73,20 @@ class Inbox : public std::enable_shared_from_this<Inbox<T>> {
   // From now on next() only gives what is there. Of the receiver's executor.
   void interrupt() {
     is_interrupted_ = true;
-    wake_.cancel();
+    cancel_wait();
   }
 
   bool is_interrupted() const { return is_interrupted_; }
 
+  // Of the receiver's executor. The last sender may hold the inbox longer than the io context
+  // lives, and would destroy the timer after it: so the timer goes here.
   void close() {
-    const std::lock_guard lock(mutex_);
-    is_closed_ = true;
-    values_.clear();
+    {
+      const std::lock_guard lock(mutex_);
+      is_closed_ = true;
+      values_.clear();
+    }
+    wake_.reset();
   }
 
  private:
@@ -99,11 +105,17 @@ class Inbox : public std::enable_shared_from_this<Inbox<T>> {
       const std::lock_guard lock(mutex_);
       wake_posted_ = false;
     }
-    wake_.cancel();
+    cancel_wait();
+  }
+
+  void cancel_wait() {
+    if (wake_) {
+      wake_->cancel();
+    }
   }
 
   const boost::asio::any_io_executor executor_;
-  boost::asio::steady_timer wake_;
+  std::optional<boost::asio::steady_timer> wake_;  // none once closed
   bool is_interrupted_ = false;
 
   std::mutex mutex_;
