@@ -1,5 +1,4 @@
 // Any bytes at all as a GGUF file: read, validated, and where that succeeds written and read again.
-#include <algorithm>
 #include <cstdint>
 #include <string>
 
@@ -9,6 +8,7 @@
 #include "gguf/scan.h"
 #include "gguf/validate.h"
 #include "gguf/writer.h"
+#include "text/unicode.h"
 
 namespace {
 
@@ -32,9 +32,15 @@ std::string rewritten(const ModelCard& card, ByteSpan file) {
   return out;
 }
 
+// Names may have letters of any script; controls and bytes that are no UTF-8 are escaped.
 void check_error(const Error& error) {
   const std::string line = error.to_string();
-  QUERN_CHECK(std::ranges::all_of(line, [](char c) { return c >= 0x20 && c < 0x7f; }));
+  const char* const end = line.data() + line.size();
+  for (const char* at = line.data(); at < end;) {
+    const Char c = decode_char(at, end);
+    QUERN_CHECK(c.n_bytes > 1 || (c.code_point >= 0x20 && c.code_point < 0x7F));
+    at += c.n_bytes;
+  }
 }
 
 }  // namespace
