@@ -126,7 +126,7 @@ class Generation::Impl {
   ~Impl() {
     exchange_.on_client_gone({});
     wire_->close();
-    cancel();
+    cancel_begun();
   }
 
   Impl(const Impl&) = delete;
@@ -167,10 +167,14 @@ class Generation::Impl {
     co_return event_of(std::move(*raw));
   }
 
-  void cancel() {
+  void cancel_begun() {
     for (const SeqId id : sequences_) {
       lease_.engine().cancel(id);
     }
+  }
+
+  void cancel() {
+    cancel_begun();
     while (n_begun_ < n_choices_) {
       end_unbegun({.token = kNoToken, .text = {}, .finish = FinishReason::cancelled, .error = {}});
     }
