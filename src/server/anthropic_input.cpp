@@ -8,10 +8,6 @@
 namespace quern::server {
 namespace {
 
-constexpr size_t kMaxMessages = 65'536;
-constexpr size_t kMaxTools = 1024;
-constexpr size_t kMaxNameChars = 256;
-
 void append_text(std::string& out, const std::string& text) {
   out += out.empty() || text.empty() ? text : "\n" + text;
 }
@@ -132,19 +128,6 @@ class BlockReader {
   bool has_results_ = false;
 };
 
-void read_blocks(Fields& message, const Json& content, BlockReader& reader) {
-  for (size_t i = 0; i < content.size() && !message.error(); ++i) {
-    const std::string name = fmt::format("content[{}]", i);
-    if (!content[i].is_object()) {
-      message.unexpected(name, content[i], R"(a block like {"type":"text","text":"Hello"})");
-      return;
-    }
-    Fields block(content[i], message.full_name(name) + ".");
-    reader.read(block);
-    message.adopt(block);
-  }
-}
-
 void read_one(Fields& message, MessageList& list) {
   std::string role;
   message.require("role");
@@ -163,24 +146,12 @@ void read_one(Fields& message, MessageList& list) {
     return;
   }
   BlockReader reader(role, list);
-  read_blocks(message, *content, reader);
+  message.each({.name = "content",
+                .json = content,
+                .expected = R"(a block like {"type":"text","text":"Hello"})"},
+               [&reader](Fields& block) { reader.read(block); });
   if (!message.error()) {
     reader.flush(true);
-  }
-}
-
-void read_list(Fields& fields, MessageList& list) {
-  fields.require("messages");
-  const Json* json = fields.array("messages", {1, kMaxMessages});
-  for (size_t i = 0; json != nullptr && i < json->size() && !fields.error(); ++i) {
-    const std::string name = fmt::format("messages[{}]", i);
-    if (!(*json)[i].is_object()) {
-      fields.unexpected(name, (*json)[i], R"(a message like {"role":"user","content":"Hello"})");
-      return;
-    }
-    Fields members((*json)[i], fields.full_name(name) + ".");
-    read_one(members, list);
-    fields.adopt(members);
   }
 }
 
@@ -240,24 +211,12 @@ bool read_tool_choice(Fields& fields, MessagesCall& out) {
 }
 
 void read_anthropic_tools(Fields& fields, MessagesCall& out) {
-  const Json* json = fields.array("tools", {0, kMaxTools});
   ChatInput& input = out.plan.input;
   std::vector<jinja::Value> tools;
-  for (size_t i = 0; json != nullptr && i < json->size() && !fields.error(); ++i) {
-    const std::string name = fmt::format("tools[{}]", i);
-    if (!(*json)[i].is_object()) {
-      fields.unexpected(name, (*json)[i], "a tool");
-      return;
-    }
-    Fields members((*json)[i], fields.full_name(name) + ".");
-    read_tool(members, input, tools);
-    fields.adopt(members);
-  }
-  if (read_tool_choice(fields, out)) {
-    input.tool_names.clear();
-  } else if (!tools.empty()) {
-    input.tools = jinja::Value::list(std::move(tools));
-  }
+  fields.each(
+      {.name = "tools", .json = fields.array("tools", {0, kMaxTools}), .expected = "a tool"},
+      [&](Fields& tool) { read_tool(tool, input, tools); });
+  give_tools(std::move(tools), read_tool_choice(fields, out), input);
 }
 
 }  // namespace
@@ -269,7 +228,11 @@ void read_anthropic_input(Fields& fields, MessagesCall& out) {
   if (!system.content.empty()) {
     list.add(system);
   }
-  read_list(fields, list);
+  fields.require("messages");
+  fields.each({.name = "messages",
+               .json = fields.array("messages", {1, kMaxMessages}),
+               .expected = R"(a message like {"role":"user","content":"Hello"})"},
+              [&list](Fields& message) { read_one(message, list); });
   list.give(out.plan.input);
   read_anthropic_tools(fields, out);
 }

@@ -7,12 +7,7 @@
 namespace quern::server {
 namespace {
 
-struct Unsupported {
-  std::string_view name;
-  std::string_view why;
-};
-
-constexpr std::array<Unsupported, 5> kUnsupported = {{
+constexpr std::array<UnsupportedMember, 5> kUnsupported = {{
     {"container", "there are no containers"},
     {"context_management", "nothing is left out of a prompt"},
     {"images", "only text is"},
@@ -85,9 +80,7 @@ Api<MessagesCall> read_messages_call(std::string_view body, MessagesUse use) {
     fields.boolean("stream", out.stream);
     read_draw(fields, out);
   }
-  for (const Unsupported& member : kUnsupported) {
-    fields.unsupported(member.name, member.why);
-  }
+  fields.unsupported(kUnsupported);
   if (fields.error()) {
     return refuse(*fields.error());
   }

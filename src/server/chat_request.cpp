@@ -12,11 +12,6 @@
 namespace quern::server {
 namespace {
 
-constexpr size_t kMaxMessages = 65'536;
-constexpr size_t kMaxTools = 1024;
-constexpr size_t kMaxToolCalls = 1024;
-constexpr size_t kMaxNameChars = 256;
-
 jinja::Value text_value(std::string_view text) {
   return jinja::Value::string(std::string(text));
 }
@@ -45,32 +40,20 @@ Result<jinja::Value> make_tool_call(const ToolCallParts& parts) {
   return jinja::Value::dict(std::move(call));
 }
 
-struct NamedPart {
-  std::string name;
-  const Json& json;
-};
-
-// One part of a content list; false when it is at fault.
-bool read_part(Fields& fields, const NamedPart& part, std::string& out) {
-  if (!part.json.is_object()) {
-    fields.unexpected(part.name, part.json, R"(a part like {"type":"text","text":"Hello"})");
-    return false;
-  }
-  Fields members(part.json, fields.full_name(part.name) + ".");
-  members.require("type");
+// One part of a content list.
+void read_part(Fields& part, std::string& out) {
+  part.require("type");
   std::string type;
-  members.text("type", type);
-  if (!members.error() && type != "text") {
-    members.fault("type", fmt::format("content parts of type '{}' are not supported; expected "
-                                      "parts of type 'text'",
-                                      type.size() > 64 ? "..." : type));
+  part.text("type", type);
+  if (!part.error() && type != "text") {
+    part.fault("type", fmt::format("content parts of type '{}' are not supported; expected "
+                                   "parts of type 'text'",
+                                   type.size() > 64 ? "..." : type));
   }
-  members.require("text");
+  part.require("text");
   std::string text;
-  members.text("text", text);
-  fields.adopt(members);
+  part.text("text", text);
   out += out.empty() || text.empty() ? text : "\n" + text;
-  return !members.error();
 }
 
 void read_function_call(Fields& call, ToolCallParts& out) {
@@ -93,24 +76,13 @@ void read_function_call(Fields& call, ToolCallParts& out) {
   call.adopt(members);
 }
 
-void read_tool_calls(Fields& message, MessageParts& out) {
-  const Json* calls = message.array("tool_calls", {0, kMaxToolCalls});
-  for (size_t i = 0; calls != nullptr && i < calls->size() && !message.error(); ++i) {
-    const std::string name = fmt::format("tool_calls[{}]", i);
-    const Json& call = (*calls)[i];
-    if (!call.is_object()) {
-      message.unexpected(name, call, "a tool call");
-      return;
-    }
-    Fields members(call, message.full_name(name) + ".");
-    std::string type;
-    members.word("type", type, {"function"});
-    ToolCallParts parts;
-    members.text("id", parts.id, kMaxNameChars);
-    read_function_call(members, parts);
-    message.adopt(members);
-    out.tool_calls.push_back(std::move(parts));
-  }
+void read_tool_call(Fields& call, MessageParts& out) {
+  std::string type;
+  call.word("type", type, {"function"});
+  ToolCallParts parts;
+  call.text("id", parts.id, kMaxNameChars);
+  read_function_call(call, parts);
+  out.tool_calls.push_back(std::move(parts));
 }
 
 void read_message(Fields& message, MessageParts& out) {
@@ -130,7 +102,10 @@ void read_message(Fields& message, MessageParts& out) {
     message.unsupported("audio", "only text is");
     message.unsupported("function_call", "expected tool_calls");
     message.text("reasoning_content", out.reasoning);
-    read_tool_calls(message, out);
+    message.each({.name = "tool_calls",
+                  .json = message.array("tool_calls", {0, kMaxToolCalls}),
+                  .expected = "a tool call"},
+                 [&out](Fields& call) { read_tool_call(call, out); });
   } else {
     message.text("tool_call_id", out.tool_call_id, kMaxNameChars);
   }
@@ -170,23 +145,6 @@ void read_tool(Fields& tool, ChatInput& out, std::vector<jinja::Value>& tools) {
   out.tool_names.push_back(std::move(name));
 }
 
-// "none", "auto", or a choice that cannot be kept.
-std::string read_tool_choice(Fields& fields) {
-  constexpr std::string_view kNoGrammar =
-      "a call cannot be forced without a grammar; expected \"auto\" or \"none\"";
-  std::string choice = "auto";
-  const Json* json = fields.find("tool_choice");
-  if (json == nullptr) {
-    return choice;
-  }
-  if (json->is_object() || *json == "required") {
-    fields.fault("tool_choice", fmt::format("tool_choice is not supported so: {}", kNoGrammar));
-    return choice;
-  }
-  fields.word("tool_choice", choice, {"none", "auto"});
-  return choice;
-}
-
 }  // namespace
 
 Result<jinja::Value> make_message(const MessageParts& parts) {
@@ -221,6 +179,30 @@ Result<jinja::Value> make_tool(const Json& function) {
   return jinja::Value::dict(std::move(tool));
 }
 
+std::string read_tool_choice(Fields& fields) {
+  constexpr std::string_view kNoGrammar =
+      "a call cannot be forced without a grammar; expected \"auto\" or \"none\"";
+  std::string choice = "auto";
+  const Json* json = fields.find("tool_choice");
+  if (json == nullptr) {
+    return choice;
+  }
+  if (json->is_object() || *json == "required") {
+    fields.fault("tool_choice", fmt::format("tool_choice is not supported so: {}", kNoGrammar));
+    return choice;
+  }
+  fields.word("tool_choice", choice, {"none", "auto"});
+  return choice;
+}
+
+void give_tools(std::vector<jinja::Value> tools, bool is_left_out, ChatInput& out) {
+  if (is_left_out) {
+    out.tool_names.clear();
+  } else if (!tools.empty()) {
+    out.tools = jinja::Value::list(std::move(tools));
+  }
+}
+
 void read_content(Fields& fields, std::string_view name, std::string& out) {
   const Json* content = fields.find(name);
   if (content == nullptr) {
@@ -234,59 +216,37 @@ void read_content(Fields& fields, std::string_view name, std::string& out) {
     fields.unexpected(name, *content, "a string, or a list of parts");
     return;
   }
-  for (size_t i = 0; i < content->size(); ++i) {
-    const NamedPart part{.name = fmt::format("{}[{}]", name, i), .json = (*content)[i]};
-    if (!read_part(fields, part, out)) {
-      return;
-    }
-  }
+  fields.each(
+      {.name = name, .json = content, .expected = R"(a part like {"type":"text","text":"Hello"})"},
+      [&out](Fields& part) { read_part(part, out); });
 }
 
 void read_messages(Fields& fields, ChatInput& out) {
   fields.require("messages");
-  const Json* json = fields.array("messages", {1, kMaxMessages});
   std::vector<jinja::Value> messages;
-  for (size_t i = 0; json != nullptr && i < json->size() && !fields.error(); ++i) {
-    const std::string name = fmt::format("messages[{}]", i);
-    const Json& message = (*json)[i];
-    if (!message.is_object()) {
-      fields.unexpected(name, message, R"(a message like {"role":"user","content":"Hello"})");
-      return;
-    }
-    Fields members(message, fields.full_name(name) + ".");
-    MessageParts parts;
-    read_message(members, parts);
-    fields.adopt(members);
-    auto value = make_message(parts);
-    if (!value) {
-      fields.fault(name, value.error().what);
-      return;
-    }
-    messages.push_back(std::move(*value));
-    out.last_role = parts.role;
-  }
+  fields.each({.name = "messages",
+               .json = fields.array("messages", {1, kMaxMessages}),
+               .expected = R"(a message like {"role":"user","content":"Hello"})"},
+              [&](Fields& message) {
+                MessageParts parts;
+                read_message(message, parts);
+                auto value = make_message(parts);
+                if (!value) {
+                  message.fault_itself(value.error().what);
+                  return;
+                }
+                messages.push_back(std::move(*value));
+                out.last_role = parts.role;
+              });
   out.messages = jinja::Value::list(std::move(messages));
 }
 
 void read_tools(Fields& fields, ChatInput& out) {
-  const Json* json = fields.array("tools", {0, kMaxTools});
   std::vector<jinja::Value> tools;
-  for (size_t i = 0; json != nullptr && i < json->size() && !fields.error(); ++i) {
-    const std::string name = fmt::format("tools[{}]", i);
-    if (!(*json)[i].is_object()) {
-      fields.unexpected(name, (*json)[i], "a tool");
-      return;
-    }
-    Fields members((*json)[i], fields.full_name(name) + ".");
-    read_tool(members, out, tools);
-    fields.adopt(members);
-  }
-  out.tools = jinja::Value::none();
-  if (read_tool_choice(fields) == "none") {
-    out.tool_names.clear();
-  } else if (!tools.empty()) {
-    out.tools = jinja::Value::list(std::move(tools));
-  }
+  fields.each(
+      {.name = "tools", .json = fields.array("tools", {0, kMaxTools}), .expected = "a tool"},
+      [&](Fields& tool) { read_tool(tool, out, tools); });
+  give_tools(std::move(tools), read_tool_choice(fields) == "none", out);
 }
 
 void read_template_options(Fields& fields, ChatInput& out) {

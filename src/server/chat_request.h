@@ -18,6 +18,12 @@
 
 namespace quern::server {
 
+// In one request.
+inline constexpr size_t kMaxMessages = 65'536;
+inline constexpr size_t kMaxTools = 1024;
+inline constexpr size_t kMaxToolCalls = 1024;
+inline constexpr size_t kMaxNameChars = 256;
+
 struct ToolCallParts {
   std::string id;
   std::string name;
@@ -42,9 +48,14 @@ Result<jinja::Value> make_tool(const Json& function);
 // other types are 400 by name.
 void read_content(Fields& fields, std::string_view name, std::string& out);
 
+// "none" or "auto", as OpenAI's dialects write it; a choice that forces a call is at fault, since
+// it cannot be kept without a grammar.
+std::string read_tool_choice(Fields& fields);
+// What is left out of the prompt cannot be called either.
+void give_tools(std::vector<jinja::Value> tools, bool is_left_out, ChatInput& out);
+
 void read_messages(Fields& fields, ChatInput& out);
-// A choice that forces a call cannot be kept without a grammar, so it is refused. With "none" the
-// tools are left out of the prompt.
+// With the choice "none" the tools are left out of the prompt.
 void read_tools(Fields& fields, ChatInput& out);
 void read_template_options(Fields& fields, ChatInput& out);
 

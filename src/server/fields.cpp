@@ -106,6 +106,14 @@ void Fields::fault(std::string_view name, std::string message) {
   }
 }
 
+void Fields::fault_itself(std::string message) {
+  if (!error_) {
+    error_ =
+        bad_field(std::string_view(prefix_).substr(0, prefix_.size() - (prefix_.empty() ? 0 : 1)),
+                  std::move(message));
+  }
+}
+
 void Fields::unexpected(std::string_view name, const Json& value, std::string_view expected) {
   if (!error_) {
     fault(name, fmt::format("{} is {}; expected {}", full_name(name), describe(value), expected));
@@ -115,6 +123,20 @@ void Fields::unexpected(std::string_view name, const Json& value, std::string_vi
 void Fields::adopt(const Fields& child) {
   if (!error_) {
     error_ = child.error_;
+  }
+}
+
+void Fields::each(const ObjectList& list, const std::function<void(Fields& item)>& read) {
+  for (size_t i = 0; list.json != nullptr && i < list.json->size() && !error_; ++i) {
+    const std::string name = fmt::format("{}[{}]", list.name, i);
+    const Json& json = (*list.json)[i];
+    if (!json.is_object()) {
+      unexpected(name, json, list.expected);
+      return;
+    }
+    Fields item(json, full_name(name) + ".");
+    read(item);
+    adopt(item);
   }
 }
 
@@ -284,6 +306,12 @@ void Fields::unsupported(std::string_view name, std::string_view why) {
     error_ =
         bad_field(full_name(name), fmt::format("{} is not supported: {}", full_name(name), why));
     error_->code = "unsupported";
+  }
+}
+
+void Fields::unsupported(std::span<const UnsupportedMember> members) {
+  for (const UnsupportedMember& member : members) {
+    unsupported(member.name, member.why);
   }
 }
 

@@ -4,8 +4,10 @@
 
 #include <concepts>
 #include <cstdint>
+#include <functional>
 #include <initializer_list>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -29,6 +31,19 @@ struct Range {
 inline constexpr size_t kAnyLength = SIZE_MAX;
 // Ids in a body before the model, and with it the vocabulary, is known.
 inline constexpr uint32_t kAnyVocabulary = uint32_t{1} << 31;
+
+// A member that is 400 by name, and why.
+struct UnsupportedMember {
+  std::string_view name;
+  std::string_view why;
+};
+
+// The items of a list, each an object of its own.
+struct ObjectList {
+  std::string_view name;      // the list's
+  const Json* json;           // null: nothing to read
+  std::string_view expected;  // in place of an item that is no object: "a tool"
+};
 
 // Of all readers: absent and null leave `out` as it is; a wrong type or a value out of range is
 // remembered. A number like 3.0 counts as an integer, as in JSON Schema.
@@ -62,11 +77,16 @@ class Fields {
 
   // 400 by name when it is there (and not null or false or empty): not supported yet.
   void unsupported(std::string_view name, std::string_view why);
+  void unsupported(std::span<const UnsupportedMember> members);
+  // Reads item after item by fields of its own, until one is at fault.
+  void each(const ObjectList& list, const std::function<void(Fields& item)>& read);
   // 400 when it is absent or null.
   void require(std::string_view name);
   // A child, null when absent or null.
   const Json* find(std::string_view name) const;
   void fault(std::string_view name, std::string message);
+  // Of the object as a whole, by the name that it has in the one around it.
+  void fault_itself(std::string message);
   // "temperature is 7; expected ..."
   void unexpected(std::string_view name, const Json& value, std::string_view expected);
   // Takes the fault of a child's fields.

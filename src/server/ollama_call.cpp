@@ -9,10 +9,6 @@
 namespace quern::server {
 namespace {
 
-constexpr size_t kMaxMessages = 65'536;
-constexpr size_t kMaxToolCalls = 1024;
-constexpr size_t kMaxNameChars = 256;
-
 void add_message(Fields& fields, const MessageParts& parts, std::vector<jinja::Value>& messages) {
   auto value = make_message(parts);
   if (!value) {
@@ -64,20 +60,6 @@ void read_call(Fields& call, MessageParts& out) {
   out.tool_calls.push_back(std::move(parts));
 }
 
-void read_calls(Fields& message, MessageParts& out) {
-  const Json* calls = message.array("tool_calls", {0, kMaxToolCalls});
-  for (size_t i = 0; calls != nullptr && i < calls->size() && !message.error(); ++i) {
-    const std::string name = fmt::format("tool_calls[{}]", i);
-    if (!(*calls)[i].is_object()) {
-      message.unexpected(name, (*calls)[i], "a tool call");
-      return;
-    }
-    Fields members((*calls)[i], message.full_name(name) + ".");
-    read_call(members, out);
-    message.adopt(members);
-  }
-}
-
 void read_message(Fields& message, MessageParts& out) {
   message.require("role");
   message.word("role", out.role, {"system", "user", "assistant", "tool"});
@@ -86,25 +68,23 @@ void read_message(Fields& message, MessageParts& out) {
   message.unsupported("images", "only text is");
   message.text("tool_name", out.name, kMaxNameChars);
   message.text("tool_call_id", out.tool_call_id, kMaxNameChars);
-  read_calls(message, out);
+  message.each({.name = "tool_calls",
+                .json = message.array("tool_calls", {0, kMaxToolCalls}),
+                .expected = "a tool call"},
+               [&out](Fields& item) { read_call(item, out); });
 }
 
 void read_chat_messages(Fields& fields, OllamaCall& call) {
-  const Json* json = fields.array("messages", {0, kMaxMessages});
   std::vector<jinja::Value> messages;
-  for (size_t i = 0; json != nullptr && i < json->size() && !fields.error(); ++i) {
-    const std::string name = fmt::format("messages[{}]", i);
-    if (!(*json)[i].is_object()) {
-      fields.unexpected(name, (*json)[i], R"(a message like {"role":"user","content":"Hello"})");
-      return;
-    }
-    Fields members((*json)[i], fields.full_name(name) + ".");
-    MessageParts parts;
-    read_message(members, parts);
-    fields.adopt(members);
-    add_message(fields, parts, messages);
-    call.input.last_role = parts.role;
-  }
+  fields.each({.name = "messages",
+               .json = fields.array("messages", {0, kMaxMessages}),
+               .expected = R"(a message like {"role":"user","content":"Hello"})"},
+              [&](Fields& message) {
+                MessageParts parts;
+                read_message(message, parts);
+                add_message(fields, parts, messages);
+                call.input.last_role = parts.role;
+              });
   call.only_loads = messages.empty();
   call.input.messages = jinja::Value::list(std::move(messages));
 }

@@ -17,12 +17,7 @@ constexpr int64_t kMaxInt = std::numeric_limits<int32_t>::max();
 constexpr int32_t kMaxTopLogprobs = 20;  // Ollama's own bound
 constexpr double kMaxTemperature = 100;
 
-struct Unsupported {
-  std::string_view name;
-  std::string_view why;
-};
-
-constexpr std::array<Unsupported, 7> kUnsupported = {{
+constexpr std::array<UnsupportedMember, 7> kUnsupported = {{
     {"format", "answers cannot be bound to a grammar yet"},
     {"images", "only text is"},
     {"suffix", "there is no filling in between texts yet"},
@@ -150,9 +145,7 @@ void read_ollama_fields(Fields& fields, OllamaFields& out) {
   read_keep_alive(fields, out.keep_alive_ms);
   read_schedule(fields, out.schedule);
   fields.text("cache_salt", out.cache_salt);
-  for (const Unsupported& member : kUnsupported) {
-    fields.unsupported(member.name, member.why);
-  }
+  fields.unsupported(kUnsupported);
 }
 
 Api<GenerationSpec> make_ollama_spec(const OllamaFields& fields, const ModelLease& lease) {

@@ -8,14 +8,9 @@
 namespace quern::server {
 namespace {
 
-struct Unsupported {
-  std::string_view name;
-  std::string_view why;
-};
-
 constexpr std::string_view kGrammarLater = "answers cannot be bound to a grammar yet";
 
-constexpr std::array<Unsupported, 22> kUnsupported = {{
+constexpr std::array<UnsupportedMember, 22> kUnsupported = {{
     {"audio", "only text is"},
     {"chat_template", "the model's own template is used"},
     {"function_call", "expected tools and tool_choice"},
@@ -93,9 +88,7 @@ void read_openai_fields(Fields& fields, OpenAiFields& out) {
   fields.text("cache_salt", out.cache_salt);
   read_modalities(fields);
   read_response_format(fields);
-  for (const Unsupported& member : kUnsupported) {
-    fields.unsupported(member.name, member.why);
-  }
+  fields.unsupported(kUnsupported);
 }
 
 Api<GenerationSpec> make_spec(const OpenAiFields& fields, const ModelLease& lease) {

@@ -9,8 +9,6 @@ namespace quern::server {
 namespace {
 
 constexpr size_t kMaxItems = 65'536;
-constexpr size_t kMaxTools = 1024;
-constexpr size_t kMaxNameChars = 256;
 
 // Turns items into messages: what an assistant thought, said and called is one message.
 class ItemReader {
@@ -123,17 +121,10 @@ class ItemReader {
       item.text(name, out);
       return;
     }
-    const Json* parts = item.array(name, {0, kMaxItems});
-    for (size_t i = 0; parts != nullptr && i < parts->size() && !item.error(); ++i) {
-      const std::string part_name = fmt::format("{}[{}]", name, i);
-      if (!(*parts)[i].is_object()) {
-        item.unexpected(part_name, (*parts)[i], R"(a part like {"type":"input_text","text":"Hi"})");
-        return;
-      }
-      Fields part((*parts)[i], item.full_name(part_name) + ".");
-      read_part(part, out);
-      item.adopt(part);
-    }
+    item.each({.name = name,
+               .json = item.array(name, {0, kMaxItems}),
+               .expected = R"(a part like {"type":"input_text","text":"Hi"})"},
+              [&out](Fields& part) { read_part(part, out); });
   }
 
   static void read_part(Fields& part, std::string& out) {
@@ -160,16 +151,10 @@ class ItemReader {
 };
 
 void read_items(Fields& fields, const Json& items, ItemReader& reader) {
-  for (size_t i = 0; i < items.size() && !fields.error(); ++i) {
-    const std::string name = fmt::format("input[{}]", i);
-    if (!items[i].is_object()) {
-      fields.unexpected(name, items[i], R"(an item like {"role":"user","content":"Hello"})");
-      return;
-    }
-    Fields item(items[i], fields.full_name(name) + ".");
-    reader.read(item);
-    fields.adopt(item);
-  }
+  fields.each({.name = "input",
+               .json = &items,
+               .expected = R"(an item like {"role":"user","content":"Hello"})"},
+              [&reader](Fields& item) { reader.read(item); });
 }
 
 // The items that "input" is or stands for.
@@ -231,19 +216,6 @@ void read_tool(Fields& tool, ResponsesCall& out, std::vector<jinja::Value>& tool
                                {"strict", strict ? Json(*strict) : Json()}});
 }
 
-std::string read_tool_choice(Fields& fields) {
-  std::string choice = "auto";
-  const Json* json = fields.find("tool_choice");
-  if (json != nullptr && (json->is_object() || *json == "required")) {
-    fields.fault("tool_choice",
-                 "tool_choice is not supported so: a call cannot be forced without a grammar; "
-                 "expected \"auto\" or \"none\"");
-    return choice;
-  }
-  fields.word("tool_choice", choice, {"none", "auto"});
-  return choice;
-}
-
 }  // namespace
 
 void read_response_input(Fields& fields, const Json& earlier, ResponsesCall& out) {
@@ -264,24 +236,12 @@ void read_response_input(Fields& fields, const Json& earlier, ResponsesCall& out
 
 void read_response_tools(Fields& fields, ResponsesCall& out) {
   out.echo["tools"] = Json::array();
-  const Json* json = fields.array("tools", {0, kMaxTools});
   std::vector<jinja::Value> tools;
-  for (size_t i = 0; json != nullptr && i < json->size() && !fields.error(); ++i) {
-    const std::string name = fmt::format("tools[{}]", i);
-    if (!(*json)[i].is_object()) {
-      fields.unexpected(name, (*json)[i], "a tool");
-      return;
-    }
-    Fields members((*json)[i], fields.full_name(name) + ".");
-    read_tool(members, out, tools);
-    fields.adopt(members);
-  }
+  fields.each(
+      {.name = "tools", .json = fields.array("tools", {0, kMaxTools}), .expected = "a tool"},
+      [&](Fields& tool) { read_tool(tool, out, tools); });
   const std::string choice = read_tool_choice(fields);
-  if (choice == "none") {
-    out.plan.input.tool_names.clear();
-  } else if (!tools.empty()) {
-    out.plan.input.tools = jinja::Value::list(std::move(tools));
-  }
+  give_tools(std::move(tools), choice == "none", out.plan.input);
   bool parallel = true;
   fields.boolean("parallel_tool_calls", parallel);
   out.one_tool_call = !parallel;

@@ -10,12 +10,7 @@
 namespace quern::server {
 namespace {
 
-struct Unsupported {
-  std::string_view name;
-  std::string_view why;
-};
-
-constexpr std::array<Unsupported, 6> kUnsupported = {{
+constexpr std::array<UnsupportedMember, 6> kUnsupported = {{
     {"background", "responses are made while the client waits"},
     {"context_management", "nothing is left out of a prompt"},
     {"conversation", "expected previous_response_id"},
@@ -114,9 +109,7 @@ void read_rest(Fields& fields) {
   fields.word("truncation", truncation, {"disabled"});  // nothing is cut silently
   std::optional<int32_t> n_top;
   fields.integer("top_logprobs", n_top, {0, 0});
-  for (const Unsupported& member : kUnsupported) {
-    fields.unsupported(member.name, member.why);
-  }
+  fields.unsupported(kUnsupported);
 }
 
 }  // namespace
