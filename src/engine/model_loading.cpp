@@ -124,10 +124,7 @@ Result<uint64_t> ModelManager::Impl::make_room(Load& load, const MemoryNeed& nee
   housekeeper_wakes_.notify_one();
   room_made_.wait(lock, [this] { return stopping_ || (n_dying_ == 0 && !shelf_.has_gone()); });
   if (stopping_) {
-    return fail({.kind = ErrorKind::cancelled,
-                 .where = "model",
-                 .what = "the program is shutting down",
-                 .expected = "a retry when it runs again"});
+    return is_stopping();
   }
   const std::optional<uint64_t> kv_bytes = pool(shelf_.n_bytes());
   // Only this thread adds models, and none that stays was counted as gone.
@@ -158,8 +155,7 @@ ModelManager::Impl::Answers ModelManager::Impl::conclude_locked(const SharedLoad
   if (outcome) {
     ServedModel& served = **outcome;
     served.use.last_used_us = now_us();
-    served.use.keep_alive_us = load->keep_alive_us.value_or(
-        config_.keep_alive_ms < 0 ? kKeepForever : config_.keep_alive_ms * kMicrosPerMilli);
+    served.use.keep_alive_us = load->keep_alive_us.value_or(keep_alive_us(config_.keep_alive_ms));
     shelf_.add(*outcome);
   } else {
     ++stats_.n_load_failures;

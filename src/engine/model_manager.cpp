@@ -7,10 +7,8 @@
 #include <utility>
 
 #include "engine/model_manager_impl.h"
-#include "gguf/meta_value.h"
 
 namespace quern {
-namespace {
 
 int64_t keep_alive_us(int64_t keep_alive_ms) {
   constexpr int64_t most = std::numeric_limits<int64_t>::max() / kMicrosPerMilli;
@@ -23,6 +21,8 @@ std::unexpected<Error> is_stopping() {
                .what = "the program is shutting down",
                .expected = "a retry when it runs again"});
 }
+
+namespace {
 
 ModelLoader loader_of(const ModelManagerConfig& config, EngineMetrics& metrics, const Log& log) {
   return config.ports.load ? config.ports.load

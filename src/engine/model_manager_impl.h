@@ -24,6 +24,10 @@ namespace quern {
 
 inline constexpr int64_t kMicrosPerMilli = 1000;
 
+// A negative time is for ever.
+int64_t keep_alive_us(int64_t keep_alive_ms);
+std::unexpected<Error> is_stopping();
+
 class ModelManager::Impl final : public LeaseKeeper, public std::enable_shared_from_this<Impl> {
  public:
   Impl(ModelManagerConfig config, EngineMetrics& metrics, const Log& log);

@@ -4,16 +4,12 @@
 #include <utility>
 
 namespace quern {
-namespace {
-
 std::tm local_time() {
   const std::time_t seconds = std::time(nullptr);
   std::tm now{};
   localtime_r(&seconds, &now);
   return now;
 }
-
-}  // namespace
 
 Result<std::vector<TokenId>> chat_prompt(const LoadedModel& model,
                                          std::vector<ChatMessage> messages) {

@@ -1,6 +1,7 @@
 // What a user wrote, turned into the tokens that a model is given.
 #pragma once
 
+#include <ctime>
 #include <optional>
 #include <string_view>
 #include <vector>
@@ -16,6 +17,9 @@ namespace quern {
 // itself writes the tokens that begin a text. There must be a template.
 Result<std::vector<TokenId>> chat_prompt(const LoadedModel& model,
                                          std::vector<ChatMessage> messages);
+
+// What chat templates print as the time of day.
+std::tm local_time();
 
 // The token that this model wants before a text, if it wants one.
 std::optional<TokenId> leading_bos(const Tokenizer& tokenizer);
