@@ -31,8 +31,7 @@ class ArgKeyCalls : public CallParser {
 
   void finish(AnswerWriter& writer) override {
     if (at_ == At::value) {
-      object_.push_value(until_.take_rest(), writer);
-      object_.end_value(writer);
+      object_.cut_value(writer);
     }
     end_early(writer);
   }
@@ -104,11 +103,7 @@ class ArgKeyCalls : public CallParser {
 
   Took push_value(char c, AnswerWriter& writer) {
     static constexpr std::string_view kMarkers[] = {"</arg_value>"};
-    std::string text;
-    const bool is_over = until_.push(c, kMarkers, text) >= 0;
-    object_.push_value(text, writer);
-    if (is_over) {
-      object_.end_value(writer);
+    if (object_.push(c, kMarkers, writer)) {
       at_ = At::body;
     }
     writer.commit();

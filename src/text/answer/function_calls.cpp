@@ -39,8 +39,7 @@ class FunctionCalls : public CallParser {
       return;
     }
     if (at_ == At::value) {
-      object_.push_value(until_.take_rest(), writer);
-      object_.end_value(writer);
+      object_.cut_value(writer);
     }
     end_early(writer);
   }
@@ -155,11 +154,7 @@ class FunctionCalls : public CallParser {
 
   Took push_value(char c, AnswerWriter& writer) {
     static constexpr std::string_view kMarkers[] = {"</parameter>"};
-    std::string text;
-    const bool is_over = until_.push(c, kMarkers, text) >= 0;
-    object_.push_value(text, writer);
-    if (is_over) {
-      object_.end_value(writer);
+    if (object_.push(c, kMarkers, writer)) {
       at_ = At::body;
     }
     writer.commit();
@@ -181,7 +176,6 @@ class FunctionCalls : public CallParser {
   std::string name_;
   std::string key_;
   ParameterObject object_;
-  UntilMarker until_;
   ExpectMarker expect_;
   CallArguments json_;
 };

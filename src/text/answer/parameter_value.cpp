@@ -63,7 +63,22 @@ void ParameterObject::begin_value(std::string_view key, AnswerWriter& writer) {
   value_ = ParameterValue();
 }
 
-void ParameterObject::push_value(std::string_view text, AnswerWriter& writer) {
+bool ParameterObject::push(char c, Markers ends, AnswerWriter& writer) {
+  std::string text;
+  const bool is_over = until_.push(c, ends, text) >= 0;
+  push_text(text, writer);
+  if (is_over) {
+    end_value(writer);
+  }
+  return is_over;
+}
+
+void ParameterObject::cut_value(AnswerWriter& writer) {
+  push_text(until_.take_rest(), writer);
+  end_value(writer);
+}
+
+void ParameterObject::push_text(std::string_view text, AnswerWriter& writer) {
   std::string json;
   for (const char c : text) {
     value_.push(c, json);

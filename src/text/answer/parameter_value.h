@@ -8,6 +8,7 @@
 
 #include "text/answer/answer_writer.h"
 #include "text/answer/json_scanner.h"
+#include "text/answer/markers.h"
 
 namespace quern::answer {
 
@@ -33,14 +34,20 @@ class ParameterValue {
 class ParameterObject {
  public:
   void begin_value(std::string_view key, AnswerWriter& writer);
-  void push_value(std::string_view text, AnswerWriter& writer);
-  void end_value(AnswerWriter& writer);
+  // One byte of the value, which goes up to one of `ends`; true when that is complete.
+  bool push(char c, Markers ends, AnswerWriter& writer);
+  // The value ends here, without a marker.
+  void cut_value(AnswerWriter& writer);
   // The object is whole; the next one may begin.
   void end(AnswerWriter& writer);
 
  private:
+  void push_text(std::string_view text, AnswerWriter& writer);
+  void end_value(AnswerWriter& writer);
+
   bool is_first_ = true;
   ParameterValue value_;
+  UntilMarker until_;
 };
 
 }  // namespace quern::answer
