@@ -6,14 +6,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 shopt -s nullglob
 scripts=(tests/clients/*_test.py)
-if ! tools/venv.sh tests/clients/requirements.txt; then
-  if [ "${CI:-}" = true ] || [ "${QUERN_REQUIRE_WORLD:-}" = 1 ]; then
-    echo "quern: [clients] pip could not install tests/clients/requirements.txt; expected a reachable package index" >&2
-    exit 1
-  fi
-  echo "clients: 0 run, ${#scripts[@]} skipped (pip could not install tests/clients/requirements.txt)"
-  exit 0
-fi
+. tools/need_packages.sh
+need_packages clients tests/clients/requirements.txt ${#scripts[@]}
 status=0
 for script in "${scripts[@]}"; do
   echo "clients: $script"

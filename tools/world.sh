@@ -6,14 +6,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 shopt -s nullglob
 scripts=(tests/world/*_world.py)
-if ! tools/venv.sh tests/world/requirements.txt; then
-  if [ "${CI:-}" = true ] || [ "${QUERN_REQUIRE_WORLD:-}" = 1 ]; then
-    echo "quern: [world] pip could not install tests/world/requirements.txt; expected a reachable package index" >&2
-    exit 1
-  fi
-  echo "world: 0 run, ${#scripts[@]} skipped (pip could not install tests/world/requirements.txt)"
-  exit 0
-fi
+. tools/need_packages.sh
+need_packages world tests/world/requirements.txt ${#scripts[@]}
 status=0
 for script in "${scripts[@]}"; do
   echo "world: $script"

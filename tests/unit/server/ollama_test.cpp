@@ -135,10 +135,11 @@ TEST(OllamaRequest, ToolCallsComeBackWithObjectArguments) {
 }
 
 TEST(OllamaRequest, EmbedTakesOneTextOrSeveral) {
-  EXPECT_EQ(read_embed_call(R"({"model":"m","input":"a"})")->inputs.size(), 1U);
-  EXPECT_EQ(read_embed_call(R"({"model":"m","input":["a","b"],"dimensions":2})")->inputs.size(),
-            2U);
-  EXPECT_EQ(read_old_embed_call(R"({"model":"m","prompt":"a"})")->inputs.size(), 1U);
+  EXPECT_EQ(read_embed_call(R"({"model":"m","input":"a"})")->wanted.inputs.size(), 1U);
+  EXPECT_EQ(
+      read_embed_call(R"({"model":"m","input":["a","b"],"dimensions":2})")->wanted.inputs.size(),
+      2U);
+  EXPECT_EQ(read_old_embed_call(R"({"model":"m","prompt":"a"})")->wanted.inputs.size(), 1U);
   EXPECT_FALSE(read_embed_call(R"({"model":"m","input":[1]})"));
   EXPECT_FALSE(read_embed_call(R"({"model":"m"})"));
 }

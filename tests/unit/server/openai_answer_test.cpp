@@ -9,39 +9,19 @@
 #include "server/openai_chat.h"
 #include "server/openai_completions.h"
 #include "server/openai_embeddings.h"
-#include "unit/text/vocab_maker.h"
+#include "unit/server/answer_maker.h"
 
 namespace quern::server {
 namespace {
 
-using Kind = AnswerDelta::Kind;
+using test::Kind;
 
-class OpenAiAnswer : public testing::Test {
+class OpenAiAnswer : public test::AnswerTest {
  protected:
-  OpenAiAnswer() {
-    test::VocabMaker maker(TokenizerKind::spm);
-    maker.add_llama_start();
-    maker.add("hello");
-    maker.add("world");
-    maker.spec().special.eos = TokenId{2};
-    tokenizer_ = maker.make();
-  }
-
-  TokenTexts texts() const { return {.tokenizer = *tokenizer_, .stop_tokens = no_stops_}; }
-  static constexpr TokenId kHello{259};
-  static constexpr TokenId kWorld{260};
-  static constexpr TokenId kEnd{2};
-
-  static TokenInfo token(TokenId id, std::string bytes) {
-    return {.token = id, .bytes = std::move(bytes), .logprob = -0.5F, .top = {{kWorld, -0.25F}}};
-  }
   static RequestUsage usage() {
     return {.prompt_tokens = 7, .cached_tokens = 4, .completion_tokens = 2};
   }
   static AnswerHead head() { return {.id = "id-1", .created = 5, .model = "m", .seed = 42}; }
-
-  std::unique_ptr<const Tokenizer> tokenizer_;
-  std::vector<TokenId> no_stops_;
 };
 
 // The JSON of each event; the last one is no JSON.
