@@ -1,10 +1,11 @@
 #include "server/chat_prompt.h"
 
-#include <ctime>
+#include <algorithm>
 #include <optional>
 #include <string_view>
 #include <utility>
 
+#include "engine/plain_prompt.h"
 #include "server/offload.h"
 
 namespace quern::server {
@@ -18,18 +19,11 @@ std::string special_text(const Tokenizer& tokenizer, std::optional<TokenId> id) 
   return id ? std::string(tokenizer.token_bytes(*id)) : std::string();
 }
 
-std::tm server_time() {
-  const std::time_t seconds = std::time(nullptr);
-  std::tm now{};
-  localtime_r(&seconds, &now);
-  return now;
-}
-
 Result<ChatTokens> make_chat_tokens(const LoadedModel& model, const ChatInput& input) {
   const Tokenizer& tokenizer = model.tokenizer();
   const RenderTexts texts{.bos_token = special_text(tokenizer, tokenizer.special().bos),
                           .eos_token = special_text(tokenizer, tokenizer.special().eos),
-                          .now = server_time()};
+                          .now = local_time()};
   QUERN_ASSIGN(const std::string prompt, render_chat(*model.chat_template(), input, texts));
   ChatTokens chat;
   QUERN_ASSIGN(chat.tokens,
@@ -38,16 +32,6 @@ Result<ChatTokens> make_chat_tokens(const LoadedModel& model, const ChatInput& i
   chat.format = detect_answer_format(source.value_or(""), prompt, !input.tool_names.empty());
   chat.format.tool_names = input.tool_names;
   return chat;
-}
-
-Result<std::vector<TokenId>> make_text_tokens(const LoadedModel& model, std::string_view text) {
-  const Tokenizer& tokenizer = model.tokenizer();
-  QUERN_ASSIGN(std::vector<TokenId> tokens,
-               tokenizer.encode(text, {.add_special = false, .parse_special = true}));
-  if (tokenizer.adds_bos() && tokenizer.special().bos) {
-    tokens.insert(tokens.begin(), *tokenizer.special().bos);
-  }
-  return tokens;
 }
 
 template <typename T>
@@ -79,14 +63,21 @@ boost::asio::awaitable<Api<ChatTokens>> chat_tokens(ServerContext& context, cons
   co_return to_api(std::move(made));
 }
 
+std::optional<TokenId> first_unknown(std::span<const TokenId> ids, const Tokenizer& tokenizer) {
+  const uint32_t vocab_size = tokenizer.vocab_size();
+  const auto found = std::ranges::find_if(
+      ids, [vocab_size](TokenId id) { return static_cast<uint32_t>(value(id)) >= vocab_size; });
+  return found == ids.end() ? std::nullopt : std::optional(*found);
+}
+
 boost::asio::awaitable<Api<std::vector<TokenId>>> text_tokens(ServerContext& context,
                                                               const ModelLease& lease,
                                                               std::string text) {
   const LoadedModel& model = lease.model();
   if (text.size() < kOffloadBytes) {
-    co_return to_api(make_text_tokens(model, text));
+    co_return to_api(raw_prompt(model, text));
   }
-  auto work = [&model, owned = std::move(text)] { return make_text_tokens(model, owned); };
+  auto work = [&model, owned = std::move(text)] { return raw_prompt(model, owned); };
   Result<std::vector<TokenId>> made = co_await context.offload.run(std::move(work));
   co_return to_api(std::move(made));
 }

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <ctime>
+#include <optional>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -41,6 +43,9 @@ Result<std::string> render_chat(const ChatTemplate& chat_template, const ChatInp
 // Runs on the offload worker when the conversation is long. A model without a template: 400.
 boost::asio::awaitable<Api<ChatTokens>> chat_tokens(ServerContext& context, const ModelLease& lease,
                                                     ChatInput input);
+// The first id that the vocabulary does not have.
+std::optional<TokenId> first_unknown(std::span<const TokenId> ids, const Tokenizer& tokenizer);
+
 // Special text is parsed, and BOS added where the model says so.
 boost::asio::awaitable<Api<std::vector<TokenId>>> text_tokens(ServerContext& context,
                                                               const ModelLease& lease,

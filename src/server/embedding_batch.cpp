@@ -153,6 +153,28 @@ class EmbeddingRun {
 
 }  // namespace
 
+boost::asio::awaitable<Api<EmbeddingBatch>> embedding_batch(ServerContext& context,
+                                                            const ModelLease& lease,
+                                                            EmbeddingInputs wanted) {
+  EmbeddingBatch batch{.lease = lease,
+                       .inputs = {},
+                       .schedule = wanted.schedule,
+                       .cache_salt = std::move(wanted.cache_salt)};
+  const uint32_t max_context = lease.engine().max_context();
+  for (PromptInput& input : wanted.inputs) {
+    Api<std::vector<TokenId>> tokens = co_await prompt_tokens(context, lease, std::move(input));
+    if (!tokens) {
+      tokens.error().param = "input";
+      co_return refuse(std::move(tokens.error()));
+    }
+    if (wanted.truncate && tokens->size() > max_context) {
+      tokens->resize(max_context);
+    }
+    batch.inputs.push_back(std::move(*tokens));
+  }
+  co_return batch;
+}
+
 boost::asio::awaitable<Api<Embeddings>> compute_embeddings(Exchange& exchange,
                                                            ServerContext& context,
                                                            EmbeddingBatch batch) {

@@ -7,7 +7,6 @@
 #include <utility>
 
 #include "base/system_info.h"
-#include "server/chat_prompt.h"
 #include "server/embedding_batch.h"
 #include "server/ollama_fields.h"
 #include "server/reply.h"
@@ -22,12 +21,12 @@ constexpr int64_t kNanosPerMicro = 1000;
 void read_common(Fields& fields, OllamaEmbedCall& call) {
   read_ollama_model(fields, call.model);
   read_keep_alive(fields, call.keep_alive_ms);
-  read_schedule(fields, call.schedule);
+  read_schedule(fields, call.wanted.schedule);
   fields.object("options");  // none of them changes a vector
 }
 
 // A string or a list of them; a vector of an empty text is as good as any.
-void read_inputs(Fields& fields, std::vector<std::string>& out) {
+void read_inputs(Fields& fields, std::vector<PromptInput>& out) {
   fields.require("input");
   const Json* input = fields.find("input");
   if (input == nullptr) {
@@ -41,7 +40,7 @@ void read_inputs(Fields& fields, std::vector<std::string>& out) {
     return;
   }
   for (const Json& item : list) {
-    out.push_back(item.get<std::string>());
+    out.emplace_back(item.get<std::string>());
   }
 }
 
@@ -51,27 +50,9 @@ struct Embedded {
   int64_t load_us = 0;
 };
 
-boost::asio::awaitable<Api<EmbeddingBatch>> make_batch(ServerContext& context,
-                                                       const ModelLease& lease,
-                                                       OllamaEmbedCall& call) {
-  EmbeddingBatch batch{.lease = lease, .inputs = {}, .schedule = call.schedule, .cache_salt = {}};
-  for (std::string& input : call.inputs) {
-    Api<std::vector<TokenId>> tokens = co_await text_tokens(context, lease, std::move(input));
-    if (!tokens) {
-      co_return refuse(std::move(tokens.error()));
-    }
-    const uint32_t most = lease.engine().max_context();
-    if (call.truncate && tokens->size() > most) {
-      tokens->resize(most);
-    }
-    batch.inputs.push_back(std::move(*tokens));
-  }
-  co_return batch;
-}
-
 boost::asio::awaitable<Api<Embedded>> embed(Exchange& exchange, ServerContext& context,
                                             OllamaEmbedCall call) {
-  ModelWish wish(call.model, call.schedule);
+  ModelWish wish(call.model, call.wanted.schedule);
   Api<ModelLease> lease = co_await acquire_model(exchange, context, std::move(wish));
   if (!lease) {
     co_return refuse(ollama_error(std::move(lease.error()), call.model));
@@ -82,7 +63,7 @@ boost::asio::awaitable<Api<Embedded>> embed(Exchange& exchange, ServerContext& c
   Embedded result;
   result.model = lease->name();
   result.load_us = std::max<int64_t>(monotonic_us() - arrival_of(exchange), 0);
-  Api<EmbeddingBatch> batch = co_await make_batch(context, *lease, call);
+  Api<EmbeddingBatch> batch = co_await embedding_batch(context, *lease, std::move(call.wanted));
   if (!batch) {
     co_return refuse(std::move(batch.error()));
   }
@@ -117,8 +98,8 @@ Api<OllamaEmbedCall> read_embed_call(std::string_view body) {
   OllamaEmbedCall call;
   Fields fields(*json);
   read_common(fields, call);
-  read_inputs(fields, call.inputs);
-  fields.boolean("truncate", call.truncate);
+  read_inputs(fields, call.wanted.inputs);
+  fields.boolean("truncate", call.wanted.truncate);
   fields.integer("dimensions", call.dimensions, {1, kMaxDimensions});
   if (fields.error()) {
     return refuse(*fields.error());
@@ -137,7 +118,7 @@ Api<OllamaEmbedCall> read_old_embed_call(std::string_view body) {
   fields.require("prompt");
   std::string prompt;
   fields.text("prompt", prompt);
-  call.inputs.push_back(std::move(prompt));
+  call.wanted.inputs.emplace_back(std::move(prompt));
   if (fields.error()) {
     return refuse(*fields.error());
   }

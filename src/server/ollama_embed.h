@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "server/embedding_batch.h"
 #include "server/exchange.h"
 #include "server/fields.h"
 #include "server/server_context.h"
@@ -14,11 +15,9 @@ namespace quern::server {
 
 struct OllamaEmbedCall {
   std::string model;
-  std::vector<std::string> inputs;
+  EmbeddingInputs wanted{.truncate = true};
   std::optional<int64_t> keep_alive_ms;
   std::optional<uint32_t> dimensions;
-  bool truncate = true;  // an input beyond the context is cut to it, else it is an error
-  ScheduleFields schedule;
 };
 
 Api<OllamaEmbedCall> read_embed_call(std::string_view body);

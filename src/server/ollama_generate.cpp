@@ -46,15 +46,12 @@ void put_context_first(const OllamaCall& call, const Tokenizer& tokenizer,
 }
 
 std::optional<ApiError> context_error(const OllamaCall& call, const Tokenizer& tokenizer) {
-  const uint32_t vocab_size = tokenizer.vocab_size();
-  const auto outside = std::ranges::find_if(call.context, [vocab_size](TokenId token) {
-    return static_cast<uint32_t>(value(token)) >= vocab_size;
-  });
-  if (outside == call.context.end()) {
+  const std::optional<TokenId> unknown = first_unknown(call.context, tokenizer);
+  if (!unknown) {
     return std::nullopt;
   }
   return bad_field("context", fmt::format("context names token {}; expected an id below {}",
-                                          value(*outside), vocab_size));
+                                          value(*unknown), tokenizer.vocab_size()));
 }
 
 boost::asio::awaitable<Api<ChatTokens>> raw_tokens(ServerContext& context, const ModelLease& lease,

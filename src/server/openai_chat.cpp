@@ -8,34 +8,12 @@
 namespace quern::server {
 namespace {
 
-boost::asio::awaitable<Api<std::unique_ptr<Generation>>> start_chat(Exchange& exchange,
-                                                                    ServerContext& context,
-                                                                    ChatCall& call) {
-  ModelWish wish(call.fields.model, call.fields.schedule);
-  Api<ModelLease> lease = co_await acquire_model(exchange, context, std::move(wish));
-  if (!lease) {
-    co_return refuse(std::move(lease.error()));
-  }
-  Api<GenerationSpec> spec = make_spec(call.fields, *lease);
-  if (!spec) {
-    co_return refuse(std::move(spec.error()));
-  }
-  Api<ChatTokens> chat = co_await chat_tokens(context, *lease, std::move(call.input));
-  if (!chat) {
-    co_return refuse(std::move(chat.error()));
-  }
-  spec->prompt = std::move(chat->tokens);
-  spec->format = std::move(chat->format);
-  call.seed = spec->sampling.seed;
-  co_return Generation::start(exchange, context, {std::move(*lease), std::move(*spec)});
-}
-
 ChatAnswerOptions answer_options(const Exchange& exchange, const ChatCall& call,
                                  const ModelLease& lease) {
   return {.head = {.id = "chatcmpl-" + exchange.request().request_id,
                    .created = unix_seconds(),
                    .model = lease.name(),
-                   .seed = call.seed},
+                   .seed = static_cast<uint64_t>(call.fields.sampling.seed.value_or(0))},
           .logprobs = call.logprobs,
           .include_usage = call.fields.include_usage,
           .one_tool_call = call.one_tool_call};
@@ -75,7 +53,7 @@ Task chat_completions(Exchange& exchange, ServerContext& context) {
     co_await send_error(exchange, std::move(call.error()), Dialect::openai);
     co_return;
   }
-  Api<std::unique_ptr<Generation>> generation = co_await start_chat(exchange, context, *call);
+  Api<std::unique_ptr<Generation>> generation = co_await start_chat_plan(exchange, context, *call);
   if (!generation) {
     co_await send_error(exchange, std::move(generation.error()), Dialect::openai);
     co_return;

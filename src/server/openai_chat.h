@@ -7,17 +7,14 @@
 #include <vector>
 
 #include "server/chat_request.h"
+#include "server/chat_start.h"
 #include "server/openai_answer.h"
-#include "server/openai_fields.h"
 
 namespace quern::server {
 
-struct ChatCall {
-  OpenAiFields fields;
-  ChatInput input;
+struct ChatCall : ChatPlan {
   bool logprobs = false;
   bool one_tool_call = false;  // parallel_tool_calls is false
-  uint64_t seed = 0;           // of the answers, once it is known
 };
 
 Api<ChatCall> read_chat_call(std::string_view body);

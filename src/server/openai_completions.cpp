@@ -142,13 +142,11 @@ boost::asio::awaitable<Api<std::vector<TokenId>>> prompt_tokens(ServerContext& c
     co_return tokens;
   }
   auto& ids = std::get<std::vector<TokenId>>(input);
-  const uint32_t vocab_size = lease.model().tokenizer().vocab_size();
-  for (const TokenId id : ids) {
-    if (static_cast<uint32_t>(value(id)) >= vocab_size) {
-      std::string message =
-          fmt::format("the prompt has token {}; expected ids below {}", value(id), vocab_size);
-      co_return refuse(bad_field("prompt", std::move(message)));
-    }
+  const Tokenizer& tokenizer = lease.model().tokenizer();
+  if (const std::optional<TokenId> unknown = first_unknown(ids, tokenizer)) {
+    std::string message = fmt::format("the prompt has token {}; expected ids below {}",
+                                      value(*unknown), tokenizer.vocab_size());
+    co_return refuse(bad_field("prompt", std::move(message)));
   }
   co_return std::move(ids);
 }

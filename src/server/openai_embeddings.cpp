@@ -35,30 +35,14 @@ std::string base64(std::string_view bytes) {
   return text;
 }
 
-boost::asio::awaitable<Api<EmbeddingBatch>> make_batch(ServerContext& context,
-                                                       const ModelLease& lease,
-                                                       EmbeddingCall& call) {
-  EmbeddingBatch batch{
-      .lease = lease, .inputs = {}, .schedule = call.schedule, .cache_salt = call.cache_salt};
-  for (PromptInput& input : call.inputs) {
-    Api<std::vector<TokenId>> tokens = co_await prompt_tokens(context, lease, std::move(input));
-    if (!tokens) {
-      tokens.error().param = "input";
-      co_return refuse(std::move(tokens.error()));
-    }
-    batch.inputs.push_back(std::move(*tokens));
-  }
-  co_return batch;
-}
-
 boost::asio::awaitable<Api<Json>> answer_embeddings(Exchange& exchange, ServerContext& context,
                                                     EmbeddingCall call) {
-  ModelWish wish(call.model, call.schedule);
+  ModelWish wish(call.model, call.wanted.schedule);
   Api<ModelLease> lease = co_await acquire_model(exchange, context, std::move(wish));
   if (!lease) {
     co_return refuse(std::move(lease.error()));
   }
-  Api<EmbeddingBatch> batch = co_await make_batch(context, *lease, call);
+  Api<EmbeddingBatch> batch = co_await embedding_batch(context, *lease, std::move(call.wanted));
   if (!batch) {
     co_return refuse(std::move(batch.error()));
   }
@@ -84,13 +68,13 @@ Api<EmbeddingCall> read_embedding_call(std::string_view body) {
   EmbeddingCall call;
   Fields fields(*json);
   fields.text("model", call.model);
-  read_prompts(fields, {.name = "input", .n_most = kMaxEmbeddingInputs}, call.inputs);
+  read_prompts(fields, {.name = "input", .n_most = kMaxEmbeddingInputs}, call.wanted.inputs);
   std::string format = "float";
   fields.word("encoding_format", format, {"float", "base64"});
   call.is_base64 = format == "base64";
   fields.integer("dimensions", call.dimensions, {1, kMaxDimensions});
-  read_schedule(fields, call.schedule);
-  fields.text("cache_salt", call.cache_salt);
+  read_schedule(fields, call.wanted.schedule);
+  fields.text("cache_salt", call.wanted.cache_salt);
   if (fields.error()) {
     return refuse(*fields.error());
   }

@@ -9,7 +9,6 @@
 
 #include "server/embedding_batch.h"
 #include "server/exchange.h"
-#include "server/openai_completions.h"
 
 namespace quern::server {
 
@@ -17,11 +16,9 @@ inline constexpr size_t kMaxEmbeddingInputs = 2048;  // OpenAI's
 
 struct EmbeddingCall {
   std::string model = {};
-  std::vector<PromptInput> inputs = {};
+  EmbeddingInputs wanted = {};
   bool is_base64 = false;
   std::optional<uint32_t> dimensions = {};
-  ScheduleFields schedule = {};
-  std::string cache_salt = {};
 };
 
 Api<EmbeddingCall> read_embedding_call(std::string_view body);

@@ -79,11 +79,10 @@ boost::asio::awaitable<Api<Json>> answer_detokenize(Exchange& exchange, ServerCo
     co_return refuse(std::move(lease.error()));
   }
   const Tokenizer& tokenizer = lease->model().tokenizer();
-  for (const TokenId id : call.tokens) {
-    if (static_cast<uint32_t>(value(id)) >= tokenizer.vocab_size()) {
-      co_return refuse(bad_field("tokens", fmt::format("tokens has {}; expected ids below {}",
-                                                       value(id), tokenizer.vocab_size())));
-    }
+  if (const std::optional<TokenId> unknown = first_unknown(call.tokens, tokenizer)) {
+    std::string message = fmt::format("tokens has {}; expected ids below {}", value(*unknown),
+                                      tokenizer.vocab_size());
+    co_return refuse(bad_field("tokens", std::move(message)));
   }
   Json body = {{"prompt", tokenizer.decode(call.tokens, {})}};
   co_return body;
