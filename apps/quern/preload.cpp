@@ -5,15 +5,6 @@
 #include <utility>
 
 namespace quern::app {
-namespace {
-
-bool is_path(const std::string& model) {
-  std::error_code ignored;
-  return model.find('/') != std::string::npos || model.ends_with(".gguf") ||
-         std::filesystem::exists(model, ignored);
-}
-
-}  // namespace
 
 Result<std::vector<std::string>> Preload::names(const std::vector<std::string>& models,
                                                 ModelManager& manager) {
@@ -21,7 +12,7 @@ Result<std::vector<std::string>> Preload::names(const std::vector<std::string>& 
   for (const std::string& model : models) {
     std::error_code ignored;
     // A name may have a slash too; a file that is there comes first.
-    if (is_path(model) && (std::filesystem::exists(model, ignored) || model.starts_with('/'))) {
+    if (std::filesystem::exists(model, ignored) || model.starts_with('/')) {
       QUERN_ASSIGN(std::string name, manager.add_file(model));
       names.push_back(std::move(name));
     } else {

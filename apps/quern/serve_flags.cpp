@@ -11,6 +11,7 @@
 #include "input_file.h"
 #include "model_name.h"
 #include "server/server.h"
+#include "session.h"
 #include "text/printable.h"
 
 namespace quern::app {
@@ -95,11 +96,7 @@ void add_engine_flags(CLI::App& command, ServeFlags& flags) {
                   "memory available)")
       ->type_name("BYTES")
       ->transform(kBytes);
-  command
-      .add_option("--kv-type", flags.kv_type,
-                  "How keys and values are kept: f16, f32 or q8_0 (default: f16)")
-      ->type_name("TYPE")
-      ->check(CLI::IsMember({"f16", "f32", "q8_0"}));
+  add_kv_type_flag(command, flags.kv_type);
   command.add_option("--max-queue", flags.max_queue, "Waiting requests (default: 1024)")
       ->type_name("N")
       ->check(CLI::Range(uint32_t{1}, kMaxCount));
@@ -133,13 +130,6 @@ void add_model_memory_flags(CLI::App& command, ServeFlags& flags) {
                   "Seconds until an unused model is unloaded; -1: never (default: 300)")
       ->type_name("S")
       ->check(CLI::Range(int64_t{-1}, int64_t{kMaxSeconds}));
-}
-
-KvDType kv_dtype(const std::string& type) {
-  if (type == "f32") {
-    return KvDType::f32;
-  }
-  return type == "q8_0" ? KvDType::q8_0 : KvDType::f16;
 }
 
 std::string trimmed(const std::string& line) {

@@ -11,14 +11,22 @@ namespace {
 
 constexpr int kMaxThreads = 1024;
 
+}  // namespace
+
+void add_kv_type_flag(CLI::App& command, std::string& type) {
+  command
+      .add_option("--kv-type", type,
+                  "How keys and values are kept: f16, f32 or q8_0 (default: f16)")
+      ->type_name("TYPE")
+      ->check(CLI::IsMember({"f16", "f32", "q8_0"}));
+}
+
 KvDType kv_dtype(const std::string& type) {
   if (type == "f32") {
     return KvDType::f32;
   }
   return type == "q8_0" ? KvDType::q8_0 : KvDType::f16;
 }
-
-}  // namespace
 
 void add_model_flags(CLI::App& command, ModelFlags& flags) {
   add_model_name(command, flags.name)->required();
@@ -27,11 +35,7 @@ void add_model_flags(CLI::App& command, ModelFlags& flags) {
                   "Threads (default: the cores that this process may use)")
       ->type_name("N")
       ->check(CLI::Range(1, kMaxThreads));
-  command
-      .add_option("--kv-type", flags.kv_type,
-                  "How keys and values are kept: f16, f32 or q8_0 (default: f16)")
-      ->type_name("TYPE")
-      ->check(CLI::IsMember({"f16", "f32", "q8_0"}));
+  add_kv_type_flag(command, flags.kv_type);
   add_unknown_pre_flag(command, flags.allow_unknown_pre);
 }
 

@@ -28,6 +28,10 @@ struct ModelFlags {
 // command.
 void add_model_flags(CLI::App& command, ModelFlags& flags);
 
+// --kv-type, and what its words mean.
+void add_kv_type_flag(CLI::App& command, std::string& type);
+KvDType kv_dtype(const std::string& type);
+
 // The engine goes before the model that it borrows.
 struct Session {
   std::unique_ptr<LoadedModel> model;

@@ -4,6 +4,7 @@ Only the standard library, so that the clients cost little beside the server tha
 """
 import asyncio
 import json
+import pathlib
 import random
 import time
 
@@ -138,6 +139,14 @@ def take_event(answer, event, now):
     if usage:
         answer.n_tokens = usage.get("completion_tokens", 0)
         answer.n_cached = (usage.get("prompt_tokens_details") or {}).get("cached_tokens") or 0
+
+
+def resident_mb(pid):
+    """The process's resident memory; 0 when it cannot be told."""
+    for line in pathlib.Path(f"/proc/{pid}/status").read_text("ascii").splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) / 1024
+    return 0.0
 
 
 def percentile(values, share):

@@ -19,6 +19,8 @@ import sys
 import time
 import urllib.request
 
+from client import resident_mb
+
 HERE = pathlib.Path(__file__).resolve().parent
 QUERN = "{quern} serve {model} --host 127.0.0.1 --port {port} --threads {threads} --max-seqs 32 --ctx 1024"
 CASES = [
@@ -33,13 +35,6 @@ def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
-
-
-def rss_mb(pid):
-    for line in pathlib.Path(f"/proc/{pid}/status").read_text("ascii").splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1]) / 1024
-    return 0.0
 
 
 def wait_until_ready(port, process):
@@ -75,7 +70,7 @@ def measure(command, port, case, seed):
         warm = subprocess.run([*load, "--clients", "1", "--requests", "1", "--seed", "99"], capture_output=True, check=True)
         assert warm.stdout
         result = json.loads(subprocess.run([*load, *case, "--seed", str(seed)], capture_output=True, check=True).stdout)
-        result["rss_mb"] = round(rss_mb(process.pid), 1)
+        result["rss_mb"] = round(resident_mb(process.pid), 1)
         return result
     finally:
         process.send_signal(signal.SIGTERM)

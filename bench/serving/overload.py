@@ -12,12 +12,11 @@ import argparse
 import asyncio
 import collections
 import json
-import pathlib
 import random
 import time
 import urllib.parse
 
-from client import Client, percentile, words
+from client import Client, percentile, resident_mb, words
 
 BAD_BODIES = [b"", b"{", b"[]", b"null", b'{"prompt": 7}', b'{"prompt":"x","max_tokens":-1}', b'{"prompt":"x","temperature":"hot"}',
               b"\xff\xfe{}", b'{"prompt":"x","n":1e99}', b"[" * 5000, b'{"messages":[{"role":"user"}]}']
@@ -147,13 +146,6 @@ class Load:
             client.close()
 
 
-def rss_mb(pid):
-    for line in pathlib.Path(f"/proc/{pid}/status").read_text("ascii").splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1]) / 1024
-    return 0.0
-
-
 async def run(args):
     load = Load(args)
     now = time.perf_counter
@@ -166,7 +158,7 @@ async def run(args):
     load.high_first, load.high_gaps, load.n_good_tokens = [], [], 0
     load.statuses.clear()
     load.unanswered.clear()
-    rss_before, start = rss_mb(args.pid), now()
+    rss_before, start = resident_mb(args.pid), now()
     until = start + args.seconds
     await asyncio.gather(load.arrivals(until, args.factor * peak / 64), load.high(until), load.high(until), load.leavers(until),
                          load.bad_bodies(until), *(load.slow_reader(until) for _ in range(8)),
@@ -178,7 +170,7 @@ async def run(args):
             "high_ttft_ms_p99_unloaded": ms(unloaded), "high_ttft_ms_p99": ms(percentile(load.high_first, 0.99)),
             "high_inter_token_ms_p50": ms(percentile(load.high_gaps, 0.5)), "high_requests": len(load.high_first),
             "high_inter_token_ms_p99": ms(percentile(load.high_gaps, 0.99)),
-            "rss_mb_before": round(rss_before, 1), "rss_mb_after": round(rss_mb(args.pid), 1)}
+            "rss_mb_before": round(rss_before, 1), "rss_mb_after": round(resident_mb(args.pid), 1)}
 
 
 def main():

@@ -9,20 +9,12 @@ Prints the resident memory every 30 seconds, then by how much it grew from the m
 import argparse
 import asyncio
 import json
-import pathlib
 import time
 import types
 import urllib.parse
 import urllib.request
 
-from client import Client, words
-
-
-def rss_kb(pid):
-    for line in pathlib.Path(f"/proc/{pid}/status").read_text("ascii").splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1])
-    return 0
+from client import Client, resident_mb, words
 
 
 def pool_tokens(url):
@@ -52,17 +44,17 @@ async def watch(state):
     start = time.perf_counter()
     while time.perf_counter() < state.until:
         await asyncio.sleep(5)
-        rss = rss_kb(state.pid)
+        rss = resident_mb(state.pid)
         if baseline is None and state.n_tokens >= 2 * state.pool:
             baseline = rss
         if baseline is not None:
             peak = max(peak or 0, rss)
-        print(f"{time.perf_counter() - start:6.0f} s  rss {rss / 1024:.1f} MB  requests {state.n_requests}  failed {state.n_failed}",
+        print(f"{time.perf_counter() - start:6.0f} s  rss {rss:.1f} MB  requests {state.n_requests}  failed {state.n_failed}",
               flush=True)
     if baseline is None:
         print("the pool was not filled twice; expected a longer run or a smaller --kv-bytes")
         return
-    growth = 100 * (rss_kb(state.pid) - baseline) / baseline
+    growth = 100 * (resident_mb(state.pid) - baseline) / baseline
     print(f"growth since the pool was filled twice: {growth:.2f} %, at the highest {100 * (peak - baseline) / baseline:.2f} %")
 
 

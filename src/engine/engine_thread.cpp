@@ -80,8 +80,6 @@ class EngineThread::Impl {
   Mail mail_;
   bool computed_ = false;  // the last step had something to do
   EngineStats counted_;    // what the metrics have
-  uint64_t n_checks_ = 0;
-  uint64_t n_check_failures_ = 0;
 
   mutable std::mutex published_mutex_;  // guards the two below
   EngineSnapshot published_;
@@ -224,14 +222,10 @@ void EngineThread::Impl::publish() {
     drain_.add_drained(monotonic_us(), n_started);
   }
   published_.stats = stats;
-  published_.kv_blocks_free = stats.kv_blocks_free;
-  published_.kv_blocks_cached = stats.kv_blocks_cached;
   published_.kv_bytes = stats.kv_blocks_ever_used * stats.kv_block_bytes;
   published_.kv_pool_bytes = stats.kv_blocks_total * stats.kv_block_bytes;
   published_.weights_bytes = backend.weight_bytes;
   published_.activations_bytes = backend.activation_bytes;
-  published_.n_integrity_checks = n_checks_;
-  published_.n_integrity_failures = n_check_failures_;
 }
 
 // Other models' engines add to the same metrics.
@@ -260,16 +254,13 @@ void EngineThread::Impl::rest() {
 }
 
 void EngineThread::Impl::check_integrity() {
-  ++n_checks_;
   const Status status = engine_->check();
   if (status) {
     log_.debug("idle; the block pool is whole");
   } else {
-    ++n_check_failures_;
     ++metrics_.n_integrity_failures;
     log_.error(status.error().to_string());
   }
-  publish();
 }
 
 void EngineThread::Impl::end_all() {

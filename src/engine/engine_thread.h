@@ -27,14 +27,10 @@ struct EngineSnapshot {
   uint64_t n_waiting_tokens = 0;
   int64_t oldest_waiting_us = 0;                                  // its age; 0 with an empty queue
   std::vector<std::pair<int32_t, uint32_t>> waiting_by_priority;  // ascending
-  uint32_t kv_blocks_free = 0;
-  uint32_t kv_blocks_cached = 0;
-  uint64_t kv_bytes = 0;       // of blocks ever used
-  uint64_t kv_pool_bytes = 0;  // of all blocks
+  uint64_t kv_bytes = 0;                                          // of blocks ever used
+  uint64_t kv_pool_bytes = 0;                                     // of all blocks
   uint64_t weights_bytes = 0;
   uint64_t activations_bytes = 0;
-  uint64_t n_integrity_checks = 0;    // of the block pool, in idle times
-  uint64_t n_integrity_failures = 0;  // found by these
 };
 
 struct EngineThreadConfig {

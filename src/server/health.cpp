@@ -63,8 +63,8 @@ Json kv_json(const std::vector<ModelStatus>& models) {
   uint64_t n_cached = 0;
   for (const ModelStatus& model : models) {
     n_total += model.engine.stats.kv_blocks_total;
-    n_free += model.engine.kv_blocks_free;
-    n_cached += model.engine.kv_blocks_cached;
+    n_free += model.engine.stats.kv_blocks_free;
+    n_cached += model.engine.stats.kv_blocks_cached;
   }
   return {{"blocks_total", n_total},
           {"blocks_used", n_total - std::min(n_total, n_free + n_cached)},

@@ -114,7 +114,7 @@ void add_gauges(Page& page) {
                  [](const ModelStatus& m) {
                    const double n_total = m.engine.stats.kv_blocks_total;
                    const double n_left =
-                       double{0} + m.engine.kv_blocks_free + m.engine.kv_blocks_cached;
+                       double{0} + m.engine.stats.kv_blocks_free + m.engine.stats.kv_blocks_cached;
                    return n_total > 0 ? (n_total - n_left) / n_total : 0.0;
                  });
   page.per_model({"quern_step_age_seconds", "gauge", "Age of the step that is being computed"},

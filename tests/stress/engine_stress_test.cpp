@@ -263,7 +263,8 @@ TEST_F(EngineStress, EveryAnswerEqualsItsLoneRunAndNothingIsLeft) {
     }
     const EngineSnapshot snapshot = settled(**engine);
     EXPECT_EQ(snapshot.stats.kv_blocks_used, 0U);
-    EXPECT_EQ(snapshot.kv_blocks_free + snapshot.kv_blocks_cached, snapshot.stats.kv_blocks_total);
+    EXPECT_EQ(snapshot.stats.kv_blocks_free + snapshot.stats.kv_blocks_cached,
+              snapshot.stats.kv_blocks_total);
     EXPECT_EQ(snapshot.n_running + snapshot.n_waiting, 0U);
     EXPECT_TRUE((*engine)->live().empty());
     EXPECT_GT(metrics.n_preemptions.load(), 0U);
