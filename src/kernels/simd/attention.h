@@ -59,8 +59,8 @@ struct PartitionKeys {
     const auto id = static_cast<size_t>(args.blocks[args.first_key / kSlots + block]);
     return base + id * args.layer.block_stride + args.kv_head * args.layer.head_bytes;
   }
-  // The block `distance` after `block`, or `block` itself where the keys end before that: what to fetch
-  // while `block` is worked on.
+  // The block `distance` after `block`, or `block` itself where the keys end before that: what to
+  // fetch while `block` is worked on.
   const std::byte* ahead(const std::byte* base, size_t block, size_t distance) const {
     return at(base, block + distance < n_blocks() ? block + distance : block);
   }
