@@ -56,7 +56,11 @@ uint64_t block_bytes(LoadedModel& loaded) {
 EngineSnapshot settled(const EngineThread& engine) {
   EngineSnapshot snapshot = engine.snapshot();
   const int64_t give_up_us = monotonic_us() + 60'000'000;
-  while (snapshot.n_running + snapshot.n_waiting > 0 && monotonic_us() < give_up_us) {
+  // A client hears of its end before the step that ended it is over.
+  const auto is_busy = [&] {
+    return snapshot.n_running + snapshot.n_waiting + snapshot.stats.kv_blocks_used > 0;
+  };
+  while (is_busy() && monotonic_us() < give_up_us) {
     std::this_thread::yield();
     snapshot = engine.snapshot();
   }
