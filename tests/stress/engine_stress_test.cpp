@@ -56,7 +56,6 @@ uint64_t block_bytes(LoadedModel& loaded) {
 EngineSnapshot settled(const EngineThread& engine) {
   EngineSnapshot snapshot = engine.snapshot();
   const int64_t give_up_us = monotonic_us() + 60'000'000;
-  // A client hears of its end before the step that ended it is over.
   const auto is_busy = [&] {
     return snapshot.n_running + snapshot.n_waiting + snapshot.stats.kv_blocks_used > 0;
   };
