@@ -89,6 +89,7 @@ class Server::Impl final : public ConnectionHub {
     error = boost::asio::error::host_not_found;
     for (const auto& entry : found) {
       if (bind(entry.endpoint(), error)) {
+        watch_signals();
         return {};
       }
     }
@@ -107,11 +108,6 @@ class Server::Impl final : public ConnectionHub {
     boost::asio::co_spawn(io_, accept(), [this](const std::exception_ptr& failure) {
       report(failure, "accepting connections");
     });
-    if (parts_.handle_signals) {
-      signals_.add(SIGTERM);
-      signals_.add(SIGINT);
-      wait_for_signal();
-    }
     io_.run();
   }
 
@@ -213,6 +209,16 @@ class Server::Impl final : public ConnectionHub {
       context_.log.error(fmt::format("{} ended: {}", where, error.what()));
     } catch (...) {
       context_.log.error(fmt::format("{} ended by an unknown exception", where));
+    }
+  }
+
+  // From before anybody is told that the server listens: who then sends a signal has it drain.
+  void watch_signals() {
+    if (parts_.handle_signals) {
+      for (const int signal : {SIGTERM, SIGINT, SIGHUP}) {
+        signals_.add(signal);
+      }
+      wait_for_signal();
     }
   }
 
