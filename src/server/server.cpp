@@ -119,6 +119,7 @@ class Server::Impl final : public ConnectionHub {
 
   ServerContext& context() override { return context_; }
   const Gate& gate() const override { return gate_; }
+  RequestIds& request_ids() override { return request_ids_; }
 
   void on_answer_begun(const Route& route) override {
     if (!route.while_draining) {
@@ -277,7 +278,8 @@ class Server::Impl final : public ConnectionHub {
     }
   }
 
-  // First, so that it goes last: sockets and timers refer to it.
+  RequestIds request_ids_;  // connections refer to it, and some go with the io context
+  // Before what has sockets and timers, which refer to it.
   boost::asio::io_context io_;
   ServerContext& context_;
   ServerParts parts_;

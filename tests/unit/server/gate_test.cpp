@@ -155,7 +155,7 @@ TEST(Drain, FinishesWhatRunsAndTakesNothingNew) {
   EXPECT_FALSE(refused.header("retry-after").empty());
   Client probe(server.port());
   EXPECT_EQ(probe.get("/open").status, 200U);
-  running.half_close();  // lets the handler finish
+  tell("finish");
   EXPECT_EQ(running.read().status, 200U);
   server.join();
 }
