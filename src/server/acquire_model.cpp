@@ -92,6 +92,7 @@ boost::asio::awaitable<Api<ModelLease>> acquire_model(Exchange& exchange, Server
   const std::function<void()> give_up = [inbox] { inbox->interrupt(); };
   LiveRequests::Entry entry;
   entry.request_id = exchange.request().request_id;
+  entry.key_salt = exchange.request().key_salt;
   entry.model = name;
   entry.priority = wish.schedule.priority;
   entry.arrival_us = arrival_of(exchange);

@@ -61,6 +61,7 @@ class EmbeddingRun {
   void list_in(LiveRequests& live) {
     LiveRequests::Entry entry;
     entry.request_id = exchange_.request().request_id;
+    entry.key_salt = exchange_.request().key_salt;
     entry.model = batch_.lease.name();
     entry.priority = batch_.schedule.priority;
     entry.arrival_us = arrival_of(exchange_);

@@ -76,6 +76,7 @@ class GenerationTest : public testing::Test {
     boost::asio::io_context io;
     FakeExchange exchange(io.get_executor());
     exchange.http.arrival_us = arrival_us_;
+    exchange.http.key_salt = key_salt_;
     std::exception_ptr failure;
     boost::asio::co_spawn(io, work(exchange),
                           [&](const std::exception_ptr& thrown) { failure = thrown; });
@@ -132,6 +133,18 @@ class GenerationTest : public testing::Test {
     }
   }
 
+  std::vector<LiveRequests::Row> rows(const std::string& key_salt = "") const {
+    return live_.list(key_salt, monotonic_us());
+  }
+
+  // Until the engine has ended all it was given, and the list says so.
+  void wait_until_computed(Generation& generation, uint32_t n_tokens) const {
+    while (!generation.lease().engine().live().empty() ||
+           rows()[0].n_completion_tokens != n_tokens) {
+      std::this_thread::yield();
+    }
+  }
+
   Choices all(GenerationSpec wanted) {
     Choices choices;
     run([&](FakeExchange& exchange) { return generate(exchange, std::move(wanted), choices); });
@@ -156,6 +169,7 @@ class GenerationTest : public testing::Test {
                          .offload = offload_,
                          .draining = draining_};
   int64_t arrival_us_ = 0;
+  std::string key_salt_;
   std::function<void(Generation&, FakeExchange&)> started_;
   std::optional<ApiError> error_;
   uint32_t n_prompt_logged_ = 0;
@@ -217,13 +231,50 @@ TEST_F(GenerationTest, EndsAtAStopToken) {
 TEST_F(GenerationTest, IsListedWhileItRunsAndCanBeCancelledByItsId) {
   size_t n_listed = 0;
   started_ = [&](Generation&, FakeExchange&) {
-    n_listed = live_.list(monotonic_us()).size();
-    EXPECT_TRUE(live_.cancel("test-id"));
+    n_listed = rows().size();
+    EXPECT_TRUE(live_.cancel({.key_salt = "", .request_id = "test-id"}));
   };
   const Choices choices = all(spec(0));
   EXPECT_EQ(n_listed, 1U);
   EXPECT_EQ(choices.at(0).finish, FinishReason::cancelled);
-  EXPECT_TRUE(live_.list(monotonic_us()).empty());
+  EXPECT_TRUE(rows().empty());
+}
+
+TEST_F(GenerationTest, IsSeenAndCancelledByItsOwnKeyOnly) {
+  key_salt_ = "of-one-key";
+  started_ = [&](Generation&, FakeExchange&) {
+    for (const std::string other : {"", "of-another-key", "of-one-ke"}) {
+      EXPECT_TRUE(rows(other).empty());
+      EXPECT_FALSE(live_.cancel({.key_salt = other, .request_id = "test-id"}));
+    }
+    EXPECT_EQ(rows("of-one-key").size(), 1U);
+  };
+  EXPECT_EQ(all(spec(5)).at(0).finish, FinishReason::length);
+}
+
+// The events wait here for their reader, as they do for a client that reads slowly.
+TEST_F(GenerationTest, IsListedWithItsTokensWhenOnlyItsReaderIsSlow) {
+  GenerationSpec wanted = spec(9);
+  wanted.n_choices = 2;
+  std::vector<LiveRequests::Row> seen;
+  started_ = [&](Generation& generation, FakeExchange&) {
+    wait_until_computed(generation, 18);
+    seen = rows();
+  };
+  all(std::move(wanted));
+  ASSERT_EQ(seen.size(), 1U);
+  EXPECT_EQ(seen[0].n_completion_tokens, 18U);
+}
+
+TEST_F(GenerationTest, IsCancelledThoughOnlyItsReaderIsSlow) {
+  started_ = [&](Generation& generation, FakeExchange&) {
+    wait_until_computed(generation, 9);
+    EXPECT_TRUE(live_.cancel({.key_salt = "", .request_id = "test-id"}));
+  };
+  const Choices choices = all(spec(9));
+  EXPECT_EQ(choices.at(0).finish, FinishReason::cancelled);
+  EXPECT_EQ(choices.at(0).text, "");
+  EXPECT_TRUE(rows().empty());
 }
 
 TEST_F(GenerationTest, EndsWhenItsClientGoesAway) {
@@ -238,7 +289,7 @@ TEST_F(GenerationTest, CanBeLeftAtAnyTime) {
     auto generation = Generation::start(exchange, context_, {std::move(*lease), spec(0)});
     EXPECT_TRUE(generation.has_value());
   });
-  EXPECT_TRUE(live_.list(monotonic_us()).empty());
+  EXPECT_TRUE(rows().empty());
   EXPECT_EQ(all(spec(3)).at(0).n_tokens, 3U);  // the engine goes on
 }
 
@@ -259,7 +310,7 @@ TEST_F(GenerationTest, AsksForAModelThatIsThere) {
     EXPECT_EQ(lease.error().status, 404U);
     EXPECT_EQ(lease.error().code, "model_not_found");
     EXPECT_NE(lease.error().message.find("tiny"), std::string::npos) << lease.error().message;
-    EXPECT_TRUE(live_.list(monotonic_us()).empty());
+    EXPECT_TRUE(rows().empty());
   });
 }
 
