@@ -114,14 +114,24 @@ class Wire {
   std::unordered_map<uint64_t, uint32_t> n_tokens_of_ended_;  // by sequence
 };
 
-ApiError context_exceeded(size_t n_prompt, uint32_t max_context) {
+ApiError context_exceeded(const GenerationSpec& spec, uint32_t max_context) {
   ApiError error;
   error.code = "context_length_exceeded";
+  error.param = spec.prompt_field;
   error.message = fmt::format(
       "the prompt has {} tokens, and the context of this server's model holds {}, the answer "
       "included; expected a shorter prompt",
-      n_prompt, max_context);
+      spec.prompt.size(), max_context);
   return error;
+}
+
+// Choices of each prompt that an idle server's queue has room for.
+uint32_t n_choices_at_once(const GenerationSpec& spec, const EngineThread::QueueLimits& limits) {
+  const PromptCrowd crowd = spec.crowd.value_or(PromptCrowd{.n_tokens = spec.prompt.size()});
+  const uint64_t by_requests = limits.n_requests / std::max(1U, crowd.n_prompts);
+  const uint64_t by_tokens = limits.n_tokens / std::max<uint64_t>(1, crowd.n_tokens);
+  const uint64_t n_most = std::min({uint64_t{kMaxChoicesAtOnce}, by_requests, by_tokens});
+  return std::min(spec.n_choices, static_cast<uint32_t>(std::max<uint64_t>(1, n_most)));
 }
 
 // The markers of these styles are control tokens, which answers otherwise leave out.
@@ -152,15 +162,16 @@ class Generation::Impl {
     const uint32_t max_context = lease_.engine().max_context();
     n_prompt_ = static_cast<uint32_t>(spec.prompt.size());
     if (spec.prompt.size() >= max_context) {
-      return refuse(context_exceeded(spec.prompt.size(), max_context));
+      return refuse(context_exceeded(spec, max_context));
     }
     n_choices_ = n_live_ = spec.n_choices;
     for (uint32_t choice = 0; choice < n_choices_; ++choice) {
       parsers_.emplace_back(spec.format);
     }
     sequences_.reserve(n_choices_);
+    const uint32_t n_at_once = n_choices_at_once(spec, lease_.engine().queue_limits());
     pattern_ = request_of(spec);
-    while (sequences_.size() < std::min(n_choices_, kMaxChoicesAtOnce)) {
+    while (sequences_.size() < n_at_once) {
       if (const Status submitted = submit_one(); !submitted) {
         return refuse(from_error(submitted.error()));
       }
