@@ -60,7 +60,8 @@ std::string_view name(LiveRequest::State state) {
 
 Task list_requests(Exchange& exchange, ServerContext& context) {
   Json data = Json::array();
-  for (const LiveRequests::Row& row : context.live.list(exchange.request().key_salt, monotonic_us())) {
+  for (const LiveRequests::Row& row :
+       context.live.list(exchange.request().key_salt, monotonic_us())) {
     data.push_back({{"id", row.request_id},
                     {"state", name(row.state)},
                     {"priority", row.priority},

@@ -1,8 +1,8 @@
 // Connection: one client's TCP connection: reads its requests, lets routes answer them in order,
-// and notices when the client goes away meanwhile: by a reset, or by the end of what it sends and no
-// sign that it still reads. Who only ended its own side (nc -N) gets its answer.
-// Used on the server's io thread only. Owned by its own coroutine and by the server's set, hence
-// shared; borrows the hub, which must outlive it.
+// and notices when the client goes away meanwhile: by a reset, or by the end of what it sends and
+// no sign that it still reads. Who only ended its own side (nc -N) gets its answer. Used on the
+// server's io thread only. Owned by its own coroutine and by the server's set, hence shared;
+// borrows the hub, which must outlive it.
 //
 // One read is under way at any time that bytes are wanted: also while a handler runs, up to a
 // bounded read-ahead, so that the end of the stream is seen.
@@ -101,7 +101,7 @@ class Connection final : public Exchange, public std::enable_shared_from_this<Co
   std::array<char, kReadBytes> chunk_{};
   std::string unread_;
   bool is_reading_ = false;
-  bool at_end_ = false;  // the client sends nothing more, but may still read
+  bool at_end_ = false;      // the client sends nothing more, but may still read
   bool is_watched_ = false;  // for a reset, after that
   bool is_gone_ = false;
   bool is_closed_ = false;

@@ -18,8 +18,8 @@ std::string fresh_request_id();
 // Used on the server's io thread only. Owns copies.
 class RequestIds {
  public:
-  // An id that is this request's alone until the claim ends: of all with the same API key. Move-only;
-  // must not outlive the RequestIds.
+  // An id that is this request's alone until the claim ends: of all with the same API key.
+  // Move-only; must not outlive the RequestIds.
   class Claim {
    public:
     Claim() = default;

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "server/json.h"
+#include "server/openapi.h"
 #include "server/request_id.h"
 #include "unit/server/http_harness.h"
 
@@ -138,6 +139,18 @@ TEST(Cors, CanAllowAnyOrigin) {
   EXPECT_EQ(
       client.get("/echo", "Origin: https://a.example\r\n").header("access-control-allow-origin"),
       "*");
+}
+
+// What the transport answers, whatever the route is.
+TEST(OpenApi, DocumentsTheStatusesOfTheTransport) {
+  const Json document = parse_json(openapi_document()).value();
+  for (const auto& [path, operations] : document.at("paths").items()) {
+    for (const auto& [method, operation] : operations.items()) {
+      for (const char* status : {"400", "408", "413", "415", "417", "431", "501", "503", "505"}) {
+        EXPECT_TRUE(operation.at("responses").contains(status)) << method << path << status;
+      }
+    }
+  }
 }
 
 TEST(Drain, FinishesWhatRunsAndTakesNothingNew) {
