@@ -20,7 +20,8 @@ class Preload : public std::enable_shared_from_this<Preload> {
  public:
   explicit Preload(const Log& log) : log_(log) {}
 
-  // The names that the models are served by. Errors: a file or name that is not there.
+  // The names that the models are served by. Errors: a file or name that is not there,
+  // a file that is broken or can never fit.
   static Result<std::vector<std::string>> names(const std::vector<std::string>& models,
                                                 ModelManager& manager);
   // Loads them; they are kept until the end. `on_failure` is called once, from any thread.

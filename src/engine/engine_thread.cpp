@@ -335,6 +335,11 @@ uint32_t EngineThread::max_context() const {
   return impl_->engine().max_context();
 }
 
+EngineThread::QueueLimits EngineThread::queue_limits() const {
+  const EngineConfig& config = impl_->engine().config();
+  return {.n_requests = config.max_queue, .n_tokens = config.max_queue_tokens};
+}
+
 Result<SeqId> EngineThread::submit(Request request) {
   return impl_->submit(std::move(request));
 }

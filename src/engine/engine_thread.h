@@ -53,6 +53,13 @@ class EngineThread {
   EngineThread& operator=(const EngineThread&) = delete;
 
   uint32_t max_context() const;
+  // What the queue takes while it is empty: so many requests, of so many tokens (but for a single
+  // one, which may have more).
+  struct QueueLimits {
+    uint32_t n_requests = 0;
+    uint64_t n_tokens = 0;
+  };
+  QueueLimits queue_limits() const;
 
   // Checks what needs no queue (the prompt against the context, ids, parameters) in the caller's
   // thread and hands the request over. Everything later comes as events, the last with `finish`;

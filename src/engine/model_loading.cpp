@@ -16,6 +16,18 @@ uint64_t megabytes(uint64_t n_bytes) {
   return n_bytes >> 20;
 }
 
+// Rounded up: so much is needed.
+uint64_t needed_megabytes(uint64_t n_bytes) {
+  return megabytes(n_bytes + (1 << 20) - 1);
+}
+
+std::string parts_of(const MemoryNeed& need) {
+  return fmt::format("at least {} MB (weights {}, KV {}, activations {})",
+                     needed_megabytes(need.least_bytes()), needed_megabytes(need.weights_bytes),
+                     needed_megabytes(need.n_least_blocks * need.block_bytes),
+                     needed_megabytes(need.activations_bytes));
+}
+
 }  // namespace
 
 void ModelManager::Impl::run_loads() {
@@ -69,9 +81,7 @@ bool ModelManager::Impl::pause_before_retry(int64_t delay_ms) {
 
 ModelManager::Impl::Outcome ModelManager::Impl::attempt(Load& load) {
   try {
-    QUERN_ASSIGN(const ModelCard card, read_model_card(load.model.found.path));
-    QUERN_ASSIGN(const MemoryNeed need,
-                 memory_need(card, config_.engine.engine, config_.max_batch_tokens));
+    QUERN_ASSIGN(const MemoryNeed need, need_of(load.model.found));
     QUERN_ASSIGN(const uint64_t kv_bytes, make_room(load, need));
     return load_in(load, kv_bytes);
   } catch (const std::bad_alloc&) {
@@ -80,6 +90,23 @@ ModelManager::Impl::Outcome ModelManager::Impl::attempt(Load& load) {
                  .what = fmt::format("no memory is left to load '{}'", load.model.found.name),
                  .expected = "a retry when other programs need less"});
   }
+}
+
+// Of a file that is read to its header's end. An error too when memory_bytes can never hold it.
+Result<MemoryNeed> ModelManager::Impl::need_of(const FoundModel& found) const {
+  QUERN_ASSIGN(const ModelCard card, read_model_card(found.path));
+  QUERN_ASSIGN(const MemoryNeed need,
+               memory_need(card, config_.engine.engine, config_.max_batch_tokens));
+  if (config_.memory_bytes != 0 && need.least_bytes() > config_.memory_bytes) {
+    return fail({.kind = ErrorKind::unsupported,
+                 .where = "model",
+                 .what = fmt::format("'{}' can never be loaded here: it takes {}, and all models "
+                                     "together may take {} MB",
+                                     found.name, parts_of(need), megabytes(config_.memory_bytes)),
+                 .expected = "a smaller model, a shorter context (--ctx), a smaller pool "
+                             "(--kv-bytes), or more --memory-bytes"});
+  }
+  return need;
 }
 
 Result<ModelShelf::Shared> ModelManager::Impl::load_in(Load& load, uint64_t kv_bytes) {
@@ -137,11 +164,8 @@ Error ModelManager::Impl::no_room(const Load& load, const MemoryNeed& need, uint
   return {.kind = ErrorKind::out_of_memory,
           .where = "model",
           .what = fmt::format(
-              "'{}' takes at least {} MB (weights {}, KV {}, activations {}), models "
-              "may take {} MB in all, of which those at work hold {} MB",
-              load.model.found.name, megabytes(need.least_bytes()), megabytes(need.weights_bytes),
-              megabytes(need.n_least_blocks * need.block_bytes), megabytes(need.activations_bytes),
-              megabytes(limit), megabytes(leased)),
+              "'{}' takes {}, models may take {} MB in all, of which those at work hold {} MB",
+              load.model.found.name, parts_of(need), megabytes(limit), megabytes(leased)),
           .expected = load.would_fit_later
                           ? "a retry when their requests have ended"
                           : "a smaller model, a shorter context (--ctx), a smaller pool "

@@ -34,6 +34,17 @@ ModelLoader loader_of(const ModelManagerConfig& config, EngineMetrics& metrics, 
                                                metrics, log);
 }
 
+// What the records of the program that keeps it say against a model.
+std::optional<Error> recorded_fault(const FoundModel& found) {
+  if (found.error.empty()) {
+    return std::nullopt;
+  }
+  return Error{.kind = ErrorKind::invalid_input,
+               .where = "model",
+               .what = fmt::format("'{}': {}", found.name, found.error),
+               .expected = ""};
+}
+
 }  // namespace
 
 // ---- ModelLease ----
@@ -98,6 +109,10 @@ ModelManager::~ModelManager() {
 
 Result<std::string> ModelManager::add_file(const std::filesystem::path& path) {
   return impl_->add_file(path);
+}
+
+Status ModelManager::examine(const std::string& name) {
+  return impl_->examine(name);
 }
 
 void ModelManager::acquire(const std::string& name, Ready ready) {
@@ -170,6 +185,19 @@ Result<std::string> ModelManager::Impl::add_file(const std::filesystem::path& pa
   return catalogue_.add_file(path);
 }
 
+Status ModelManager::Impl::examine(const std::string& name) {
+  catalogue_.refresh(now_us());
+  const std::optional<KnownModel> model = catalogue_.find(name);
+  if (!model) {
+    return fail(catalogue_.unknown(name));
+  }
+  if (std::optional<Error> fault = recorded_fault(model->found)) {
+    return fail(std::move(*fault));
+  }
+  QUERN_TRY(need_of(model->found));
+  return {};
+}
+
 void ModelManager::Impl::acquire(const std::string& name, Ready ready) {
   if (const std::optional<KnownModel> model = catalogue_.find(name)) {
     acquire_known(*model, std::move(ready));
@@ -208,11 +236,8 @@ std::optional<Result<ModelLease>> ModelManager::Impl::answer_locked(const KnownM
   if (stopping_) {
     return is_stopping();
   }
-  if (!model.found.error.empty()) {
-    return fail({.kind = ErrorKind::invalid_input,
-                 .where = "model",
-                 .what = fmt::format("'{}': {}", model.found.name, model.found.error),
-                 .expected = ""});
+  if (std::optional<Error> fault = recorded_fault(model.found)) {
+    return fail(std::move(*fault));
   }
   if (const ModelShelf::Shared served = shelf_.find(model.file)) {
     ++stats_.n_hits;

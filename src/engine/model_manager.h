@@ -113,11 +113,15 @@ class ModelManager {
   // is never opened.
   Result<std::string> add_file(const std::filesystem::path& path);
 
+  // What can be told of a model before it is loaded: that there is one of that name, that its file
+  // is whole, and that it can fit. Looks at the disk.
+  Status examine(const std::string& name);
+
   // Calls `ready` exactly once, with a lease or with the error: at once in the caller's thread when
   // the model is loaded or cannot be, else later on a thread of the manager, which `ready` must not
   // hold up. Never waits for the disk. not_found: no such model, with the nearest names.
-  // out_of_memory: it does not fit, or would only when models in flight go. cancelled: the manager
-  // is being destroyed.
+  // out_of_memory: it does not fit now. unsupported: it cannot be run here, nor ever fit into
+  // memory_bytes. cancelled: the manager is being destroyed.
   using Ready = std::function<void(Result<ModelLease>)>;
   void acquire(const std::string& name, Ready ready);
 

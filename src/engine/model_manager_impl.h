@@ -36,6 +36,7 @@ class ModelManager::Impl final : public LeaseKeeper, public std::enable_shared_f
   void stop();
 
   Result<std::string> add_file(const std::filesystem::path& path);
+  Status examine(const std::string& name);
   void acquire(const std::string& name, Ready ready);
   void set_keep_alive(const std::string& name, int64_t keep_alive_ms);
   bool unload(const std::string& name);
@@ -90,6 +91,7 @@ class ModelManager::Impl final : public LeaseKeeper, public std::enable_shared_f
   Outcome attempt(Load& load);
   Result<ModelShelf::Shared> load_in(Load& load, uint64_t kv_bytes);
   Result<uint64_t> make_room(Load& load, const MemoryNeed& need);
+  Result<MemoryNeed> need_of(const FoundModel& found) const;
   Error no_room(const Load& load, const MemoryNeed& need, uint64_t limit) const;
   bool pause_before_retry(int64_t delay_ms);
   Answers conclude_locked(const SharedLoad& load, const Outcome& outcome);

@@ -44,7 +44,8 @@ Patience patience_of(const Exchange& exchange, const ServerConfig& config,
   return patience;
 }
 
-ApiError load_error(const Error& error) {
+// 4xx where another try would end the same way.
+ApiError load_error(const Error& error, const std::string& name) {
   ApiError refused = from_error(error);
   if (error.kind == ErrorKind::not_found) {
     refused.code = "model_not_found";
@@ -55,9 +56,12 @@ ApiError load_error(const Error& error) {
     refused.code = "draining";
     refused.retry_after_s = kLoadRetryS;
   } else if (error.kind == ErrorKind::invalid_input) {
-    refused.status = 500;  // the file's fault, not the request's
-    refused.type = "server_error";
+    refused.status = 422;  // the file is broken
     refused.code = "model_load_failed";
+    refused.param = "model";
+    refused.message = fmt::format("the model '{}' cannot be loaded: {}", name, refused.message);
+  } else if (error.kind == ErrorKind::unsupported) {
+    refused.param = "model";
   }
   return refused;
 }
@@ -92,6 +96,7 @@ boost::asio::awaitable<Api<ModelLease>> acquire_model(Exchange& exchange, Server
   const std::function<void()> give_up = [inbox] { inbox->interrupt(); };
   LiveRequests::Entry entry;
   entry.request_id = exchange.request().request_id;
+  entry.key_salt = exchange.request().key_salt;
   entry.model = name;
   entry.priority = wish.schedule.priority;
   entry.arrival_us = arrival_of(exchange);
@@ -112,7 +117,7 @@ boost::asio::awaitable<Api<ModelLease>> acquire_model(Exchange& exchange, Server
     co_return refuse(std::move(error));
   }
   if (!*answer) {
-    ApiError error = load_error(answer->error());
+    ApiError error = load_error(answer->error(), name);
     co_return refuse(std::move(error));
   }
   co_return std::move(**answer);

@@ -60,7 +60,8 @@ std::string_view name(LiveRequest::State state) {
 
 Task list_requests(Exchange& exchange, ServerContext& context) {
   Json data = Json::array();
-  for (const LiveRequests::Row& row : context.live.list(monotonic_us())) {
+  for (const LiveRequests::Row& row :
+       context.live.list(exchange.request().key_salt, monotonic_us())) {
     data.push_back({{"id", row.request_id},
                     {"state", name(row.state)},
                     {"priority", row.priority},
@@ -76,7 +77,7 @@ Task list_requests(Exchange& exchange, ServerContext& context) {
 
 Task cancel_request(Exchange& exchange, ServerContext& context) {
   const std::string id(exchange.request().path_param("id"));
-  if (!context.live.cancel(id)) {
+  if (!context.live.cancel({.key_salt = exchange.request().key_salt, .request_id = id})) {
     ApiError error;
     error.status = 404;
     error.type = "not_found_error";

@@ -28,11 +28,8 @@ void read_thinking(Fields& fields, ChatPlan& plan) {
   std::optional<uint32_t> budget;
   members.integer("budget_tokens", budget, {1, std::numeric_limits<int32_t>::max()});
   fields.adopt(members);
-  if (type == "enabled") {
-    plan.needs_thinking = "thinking";
-  }
   if (type == "enabled" || type == "disabled") {
-    set_thinking(plan.input, type == "enabled");
+    ask_thinking(plan.input, "thinking", type == "enabled");
   }
 }
 
@@ -47,7 +44,7 @@ void read_output_config(Fields& fields, ChatPlan& plan) {
   members.word("effort", effort, {"low", "medium", "high", "xhigh", "max"});
   fields.adopt(members);
   if (!effort.empty()) {
-    plan.input.variables.emplace_back("reasoning_effort", jinja::Value::string(effort));
+    ask_effort(plan.input, members.full_name("effort"), effort);
   }
 }
 
@@ -71,8 +68,8 @@ Api<MessagesCall> read_messages_call(std::string_view body, MessagesUse use) {
   OpenAiFields& out = call.plan.fields;
   fields.text("model", out.model);
   read_anthropic_input(fields, call);
-  read_thinking(fields, call.plan);
   read_output_config(fields, call.plan);
+  read_thinking(fields, call.plan);
   read_schedule(fields, out.schedule);
   if (use == MessagesUse::answer) {
     fields.require("max_tokens");

@@ -56,6 +56,13 @@ Json error_json(const ApiError& error, Dialect dialect) {
             {"code", text_or_null(error.code)}}}};
 }
 
+// Without the subsystem, which clients do not know.
+std::string told(Error error) {
+  error.where.clear();
+  constexpr std::string_view kEmptyTag = "[] ";
+  return error.to_string().substr(kEmptyTag.size());
+}
+
 ApiError unavailable(std::string code, std::string message) {
   return {.status = 503,
           .type = "service_unavailable",
@@ -89,7 +96,7 @@ ApiError bad_field(std::string_view param, std::string message) {
 }
 
 ApiError from_error(const Error& error) {
-  std::string message = error.to_string();
+  std::string message = told(error);
   switch (error.kind) {
     case ErrorKind::not_found:
       return {.status = 404, .code = "not_found", .message = std::move(message)};

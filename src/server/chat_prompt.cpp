@@ -1,5 +1,7 @@
 #include "server/chat_prompt.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <optional>
 #include <string_view>
@@ -24,14 +26,50 @@ Result<ChatTokens> make_chat_tokens(const LoadedModel& model, const ChatInput& i
   const RenderTexts texts{.bos_token = special_text(tokenizer, tokenizer.special().bos),
                           .eos_token = special_text(tokenizer, tokenizer.special().eos),
                           .now = local_time()};
-  QUERN_ASSIGN(const std::string prompt, render_chat(*model.chat_template(), input, texts));
+  const ChatTemplate& chat_template = *model.chat_template();
+  Result<std::string> rendered = render_chat(chat_template, input, texts);
+  if (!rendered) {
+    rendered.error().what = "the model's chat template: " + rendered.error().what;
+    return fail(std::move(rendered.error()));
+  }
+  const std::string prompt = std::move(*rendered);
   ChatTokens chat;
   QUERN_ASSIGN(chat.tokens,
                tokenizer.encode(prompt, {.add_special = false, .parse_special = true}));
-  const auto source = model.card().string("tokenizer.chat_template");
-  chat.format = detect_answer_format(source.value_or(""), prompt, !input.tool_names.empty());
+  const std::string source(model.card().string("tokenizer.chat_template").value_or(""));
+  chat.format = detect_answer_format(source, prompt, !input.tool_names.empty());
   chat.format.tool_names = input.tool_names;
+  chat.can_reason = !chat.format.think_close.empty() || source.contains("reasoning_effort");
+  chat.leaves_tools_out =
+      !input.tool_names.empty() &&
+      (!source.contains("tools") ||
+       leaves_tools_out(chat_template, input, {.texts = texts, .prompt = prompt}));
   return chat;
+}
+
+// What is there of the input after it was given away.
+struct Wishes {
+  std::string reasoning_field;
+  const std::string& model;
+};
+
+// Nothing that a request asks for is dropped without a word.
+Api<ChatTokens> checked(Result<ChatTokens> made, const Wishes& wishes) {
+  if (!made) {
+    return refuse(from_error(made.error()));
+  }
+  if (made->leaves_tools_out) {
+    ApiError error = bad_field(
+        "tools", fmt::format("tools is not supported: the model '{}' does not support tools (its "
+                             "chat template leaves them out)",
+                             wishes.model));
+    error.code = "unsupported";
+    return refuse(std::move(error));
+  }
+  if (!wishes.reasoning_field.empty() && !made->can_reason) {
+    return refuse(no_thinking(wishes.reasoning_field, wishes.model));
+  }
+  return std::move(*made);
 }
 
 template <typename T>
@@ -49,18 +87,39 @@ boost::asio::awaitable<Api<ChatTokens>> chat_tokens(ServerContext& context, cons
   const LoadedModel& model = lease.model();
   if (model.chat_template() == nullptr) {
     ApiError error{.code = "no_chat_template",
-                   .param = "messages",
+                   .param = input.field,
                    .message = "the model '" + lease.name() +
                               "' has no chat template; expected a prompt for /v1/completions"};
     co_return refuse(std::move(error));
   }
+  const Wishes wishes{.reasoning_field = input.reasoning_field, .model = lease.name()};
   if (input.messages.weight() + input.tools.weight() < kOffloadWeight) {
-    co_return to_api(make_chat_tokens(model, input));
+    co_return checked(make_chat_tokens(model, input), wishes);
   }
   // The lease, held by the caller, keeps the model.
   auto work = [&model, owned = std::move(input)] { return make_chat_tokens(model, owned); };
   Result<ChatTokens> made = co_await context.offload.run(std::move(work));
-  co_return to_api(std::move(made));
+  co_return checked(std::move(made), wishes);
+}
+
+void ask_thinking(ChatInput& input, std::string field, bool is_on) {
+  // Both names that templates use for the switch.
+  input.variables.emplace_back("enable_thinking", jinja::Value::boolean(is_on));
+  input.variables.emplace_back("thinking", jinja::Value::boolean(is_on));
+  input.reasoning_field = is_on ? std::move(field) : std::string();
+}
+
+void ask_effort(ChatInput& input, std::string field, const std::string& effort) {
+  ask_thinking(input, std::move(field), effort != "none");
+  input.variables.emplace_back("reasoning_effort", jinja::Value::string(effort));
+}
+
+ApiError no_thinking(const std::string& field, const std::string& model) {
+  ApiError error = bad_field(
+      field,
+      fmt::format("{} is not supported: the model '{}' does not support thinking", field, model));
+  error.code = "unsupported";
+  return error;
 }
 
 std::optional<TokenId> first_unknown(std::span<const TokenId> ids, const Tokenizer& tokenizer) {

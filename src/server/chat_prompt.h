@@ -5,6 +5,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -23,11 +24,24 @@ struct ChatInput {
   bool add_generation_prompt = true;  // ends the prompt with the head of an assistant's message
   bool continue_final = false;        // ends it within the last message, which the answer goes on
   std::vector<std::pair<std::string, jinja::Value>> variables = {};  // chat_template_kwargs
+  std::string field = "messages";  // what the conversation is called in errors
+  // What asks for reasoning: a model that has none is then 400 naming it. Empty: nothing does.
+  std::string reasoning_field = {};
 };
+
+// How a request asks for reasoning, one rule for all dialects. A switch is on or off. An effort is
+// a switch too, off for "none"; templates that know levels get the word. The later one counts.
+// `field` is what asks.
+void ask_thinking(ChatInput& input, std::string field, bool is_on);
+void ask_effort(ChatInput& input, std::string field, const std::string& effort);
+// 400 naming the field, of a model that does not reason.
+ApiError no_thinking(const std::string& field, const std::string& model);
 
 struct ChatTokens {
   std::vector<TokenId> tokens;
   AnswerFormat format;  // as the template and the tools suggest
+  bool can_reason = false;
+  bool leaves_tools_out = false;  // the request's; the template does not know tools
 };
 
 struct RenderTexts {
@@ -40,7 +54,16 @@ struct RenderTexts {
 Result<std::string> render_chat(const ChatTemplate& chat_template, const ChatInput& input,
                                 const RenderTexts& texts);
 
-// Runs on the offload worker when the conversation is long. A model without a template: 400.
+// Whether `prompt`, as render_chat() made it of these, has nothing of the tools.
+struct RenderedPrompt {
+  const RenderTexts& texts;
+  std::string_view prompt;
+};
+bool leaves_tools_out(const ChatTemplate& chat_template, const ChatInput& input,
+                      const RenderedPrompt& rendered);
+
+// Runs on the offload worker when the conversation is long. 400 for a model without a template, and
+// for tools or reasoning that its template does not know.
 boost::asio::awaitable<Api<ChatTokens>> chat_tokens(ServerContext& context, const ModelLease& lease,
                                                     ChatInput input);
 // The first id that the vocabulary does not have.

@@ -37,6 +37,14 @@ Result<std::string> cut_at_mark(std::string prompt) {
 
 }  // namespace
 
+bool leaves_tools_out(const ChatTemplate& chat_template, const ChatInput& input,
+                      const RenderedPrompt& rendered) {
+  ChatInput without = input;
+  without.tools = jinja::Value::none();
+  const Result<std::string> prompt = render_chat(chat_template, without, rendered.texts);
+  return prompt && *prompt == rendered.prompt;
+}
+
 Result<std::string> render_chat(const ChatTemplate& chat_template, const ChatInput& input,
                                 const RenderTexts& texts) {
   const bool marks = input.continue_final && !input.messages.items().empty();

@@ -264,10 +264,7 @@ void read_template_options(Fields& fields, ChatInput& out) {
   std::string effort;
   fields.word("reasoning_effort", effort, {"none", "minimal", "low", "medium", "high", "xhigh"});
   if (!effort.empty()) {
-    out.variables.emplace_back("reasoning_effort", text_value(effort));
-  }
-  if (effort == "none") {
-    out.variables.emplace_back("enable_thinking", jinja::Value::boolean(false));
+    ask_effort(out, "reasoning_effort", effort);
   }
   const Json* variables = fields.object("chat_template_kwargs");
   if (variables == nullptr) {

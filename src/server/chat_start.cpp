@@ -1,27 +1,8 @@
 #include "server/chat_start.h"
 
-#include <fmt/format.h>
-
 #include <utility>
 
 namespace quern::server {
-
-void set_thinking(ChatInput& input, bool is_on) {
-  input.variables.emplace_back("enable_thinking", jinja::Value::boolean(is_on));
-  input.variables.emplace_back("thinking", jinja::Value::boolean(is_on));
-}
-
-std::optional<ApiError> thinking_error(const std::string& field, const AnswerFormat& format,
-                                       const std::string& model) {
-  if (field.empty() || !format.think_close.empty()) {
-    return std::nullopt;
-  }
-  ApiError error = bad_field(
-      field,
-      fmt::format("{} is not supported: the model '{}' does not support thinking", field, model));
-  error.code = "unsupported";
-  return error;
-}
 
 boost::asio::awaitable<Api<ChatPrompted>> prompt_chat(Exchange& exchange, ServerContext& context,
                                                       ChatPlan& plan) {
@@ -34,9 +15,6 @@ boost::asio::awaitable<Api<ChatPrompted>> prompt_chat(Exchange& exchange, Server
   if (!chat) {
     co_return refuse(std::move(chat.error()));
   }
-  if (auto error = thinking_error(plan.needs_thinking, chat->format, lease->name())) {
-    co_return refuse(std::move(*error));
-  }
   ChatPrompted prompted{.lease = std::move(*lease), .chat = std::move(*chat)};
   co_return prompted;
 }
@@ -44,6 +22,7 @@ boost::asio::awaitable<Api<ChatPrompted>> prompt_chat(Exchange& exchange, Server
 boost::asio::awaitable<Api<std::unique_ptr<Generation>>> start_chat_plan(Exchange& exchange,
                                                                          ServerContext& context,
                                                                          ChatPlan& plan) {
+  std::string prompt_field = plan.input.field;
   Api<ChatPrompted> prompted = co_await prompt_chat(exchange, context, plan);
   if (!prompted) {
     co_return refuse(std::move(prompted.error()));
@@ -53,6 +32,7 @@ boost::asio::awaitable<Api<std::unique_ptr<Generation>>> start_chat_plan(Exchang
     co_return refuse(std::move(spec.error()));
   }
   spec->prompt = std::move(prompted->chat.tokens);
+  spec->prompt_field = std::move(prompt_field);
   spec->format = std::move(prompted->chat.format);
   plan.fields.sampling.seed = static_cast<int64_t>(spec->sampling.seed);
   plan.fields.sampling.temperature = spec->sampling.temperature;

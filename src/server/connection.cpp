@@ -34,6 +34,9 @@ constexpr uint64_t kSmallBodyBytes = 64 << 10;
 // the client reads the answer before it hears of the end.
 constexpr seconds kLinger{2};
 constexpr size_t kMaxLingerBytes = size_t{64} << 20;
+// An interim response, which every client of HTTP/1.1 passes over (RFC 9110, section 15.2): the
+// system of one that is gone answers it with a reset. 100, because some know no other.
+constexpr std::string_view kProbe = "HTTP/1.1 100 Continue\r\n\r\n";
 // A queue of unsent bytes in the kernel is part of what a slow reader may hold.
 constexpr int kSendBufferBytes = 256 << 10;
 
@@ -89,11 +92,13 @@ void Connection::on_read(const error_code& error, size_t n_bytes) {
   is_reading_ = false;
   unread_.append(chunk_.data(), n_bytes);
   read_event_.cancel();
-  if (error) {
+  if (error == boost::asio::error::eof) {
     at_end_ = true;
-    if (is_handling_) {
-      client_is_gone();
-    }
+    look_for_client();
+  } else if (error) {
+    at_end_ = true;
+    close();
+    client_is_gone();
   } else if (is_handling_ && unread_.size() < kMaxReadAhead) {
     start_read();
   }
@@ -197,6 +202,9 @@ Task Connection::serve_request() {
     verdict = hub_.gate().check(request_, parser_.target());
     dialect_ = verdict.dialect;
     record_.path = request_.path;
+    const RequestIds::Wish wish{.key_salt = request_.key_salt, .id = request_.request_id};
+    id_claim_ = hub_.request_ids().claim(wish);
+    request_.request_id = record_.request_id = id_claim_.id();
   }
   if (parser_.state() == HttpParser::State::failed) {
     HttpParser::Fault fault = parser_.fault();
@@ -316,6 +324,7 @@ void Connection::log_answer() {
 void Connection::forget_request() {
   parser_ = HttpParser(HttpParser::Limits{.body_bytes = config_.max_body_bytes});
   request_ = {};
+  id_claim_ = {};
   record_ = {};
   dialect_ = Dialect::plain;
   is_head_request_ = false;
@@ -369,7 +378,7 @@ Task Connection::begin_stream(StreamHead head) {
 }
 
 awaitable<bool> Connection::write(std::string piece) {
-  if (!is_streaming_ || is_closed_ || at_end_) {
+  if (!is_streaming_ || is_closed_) {
     co_return false;
   }
   if (piece.empty() || is_head_request_) {
@@ -395,9 +404,10 @@ Task Connection::end_stream() {
 
 void Connection::on_client_gone(std::function<void()> listener) {
   gone_listener_ = std::move(listener);
-  if (gone_listener_ && (at_end_ || is_closed_)) {
+  if (gone_listener_ && (is_gone_ || is_closed_)) {
     client_is_gone();
   }
+  look_for_client();
 }
 
 void Connection::count_tokens(uint32_t n_prompt, uint32_t n_completion) {
@@ -405,7 +415,49 @@ void Connection::count_tokens(uint32_t n_prompt, uint32_t n_completion) {
   record_.n_completion_tokens += n_completion;
 }
 
+// A client that closed its connection looks the same here as one that only has nothing more to say,
+// until something is written to it. Only work that can be cancelled is worth finding out for.
+void Connection::look_for_client() {
+  if (!gone_listener_ || !at_end_ || is_closed_ || is_watched_) {
+    return;
+  }
+  watch_for_reset();
+  if (!has_begun_ && !probe_client()) {
+    client_is_gone();
+  }
+}
+
+// False when there is no way to find out: HTTP/1.0 knows no interim responses.
+bool Connection::probe_client() {
+  if (is_http_1_0_) {
+    return false;
+  }
+  error_code error;
+  const size_t n_written =
+      socket_.write_some(boost::asio::buffer(kProbe.data(), kProbe.size()), error);
+  record_.n_bytes += n_written;
+  // Where the kernel's buffer is full, what is in it is the probe. It takes so few bytes as a whole
+  // or not at all; a part of them could not be followed by an answer.
+  return error == boost::asio::error::would_block || error == boost::asio::error::try_again ||
+         (!error && n_written == kProbe.size());
+}
+
+void Connection::watch_for_reset() {
+  is_watched_ = true;
+  socket_.async_wait(tcp::socket::wait_error,
+                     [self = shared_from_this()](const error_code& aborted) {
+                       if (!aborted) {
+                         self->close();
+                         self->client_is_gone();
+                       }
+                     });
+}
+
 void Connection::client_is_gone() {
+  is_gone_ = true;
+  if (!is_handling_) {
+    return;
+  }
   record_.client_gone = true;
   const std::function<void()> listener = std::exchange(gone_listener_, nullptr);
   if (listener) {
@@ -430,7 +482,7 @@ awaitable<bool> Connection::write_bytes(std::string_view bytes) {
       close();
     }
   }
-  if (is_closed_ && is_handling_) {
+  if (is_closed_) {
     client_is_gone();
   }
   co_return !is_closed_;

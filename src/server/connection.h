@@ -1,7 +1,8 @@
 // Connection: one client's TCP connection: reads its requests, lets routes answer them in order,
-// and notices when the client goes away meanwhile.
-// Used on the server's io thread only. Owned by its own coroutine and by the server's set, hence
-// shared; borrows the hub, which must outlive it.
+// and notices when the client goes away meanwhile: by a reset, or by the end of what it sends and
+// no sign that it still reads. Who only ended its own side (nc -N) gets its answer. Used on the
+// server's io thread only. Owned by its own coroutine and by the server's set, hence shared;
+// borrows the hub, which must outlive it.
 //
 // One read is under way at any time that bytes are wanted: also while a handler runs, up to a
 // bounded read-ahead, so that the end of the stream is seen.
@@ -21,6 +22,7 @@
 #include "server/exchange.h"
 #include "server/gate.h"
 #include "server/http_parser.h"
+#include "server/request_id.h"
 #include "server/server_context.h"
 
 namespace quern::server {
@@ -31,6 +33,7 @@ class ConnectionHub {
   virtual ~ConnectionHub() = default;
   virtual ServerContext& context() = 0;
   virtual const Gate& gate() const = 0;
+  virtual RequestIds& request_ids() = 0;
   virtual void on_answer_begun(const Route& route) = 0;
   virtual void on_answer_ended(const Route& route) = 0;
   virtual void on_request_logged(const AccessRecord& record) = 0;
@@ -83,6 +86,9 @@ class Connection final : public Exchange, public std::enable_shared_from_this<Co
   void forget_request();
   boost::asio::awaitable<bool> write_bytes(std::string_view bytes);
   boost::asio::awaitable<bool> wait_writable();
+  void look_for_client();
+  bool probe_client();
+  void watch_for_reset();
   void client_is_gone();
   Task linger();
 
@@ -95,7 +101,9 @@ class Connection final : public Exchange, public std::enable_shared_from_this<Co
   std::array<char, kReadBytes> chunk_{};
   std::string unread_;
   bool is_reading_ = false;
-  bool at_end_ = false;  // the client sends nothing more
+  bool at_end_ = false;      // the client sends nothing more, but may still read
+  bool is_watched_ = false;  // for a reset, after that
+  bool is_gone_ = false;
   bool is_closed_ = false;
   bool is_idle_ = false;
   bool must_linger_ = false;  // the client may still be sending what nobody will read
@@ -104,6 +112,7 @@ class Connection final : public Exchange, public std::enable_shared_from_this<Co
 
   HttpParser parser_;
   HttpRequest request_;
+  RequestIds::Claim id_claim_;
   Dialect dialect_ = Dialect::plain;
   bool keep_alive_ = true;
   bool is_head_request_ = false;

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -42,7 +43,12 @@ class EmbeddingRun {
       : exchange_(exchange),
         engine_(batch.lease.engine()),
         batch_(batch),
-        inbox_(std::make_shared<Inbox<Embedded>>(exchange.executor())) {}
+        limits_(engine_.queue_limits()),
+        inbox_(std::make_shared<Inbox<Embedded>>(exchange.executor())) {
+    for (const auto& input : batch.inputs) {
+      n_tokens_.push_back(input.size());
+    }
+  }
   EmbeddingRun(const EmbeddingRun&) = delete;
   EmbeddingRun& operator=(const EmbeddingRun&) = delete;
   ~EmbeddingRun() {
@@ -61,13 +67,15 @@ class EmbeddingRun {
   void list_in(LiveRequests& live) {
     LiveRequests::Entry entry;
     entry.request_id = exchange_.request().request_id;
+    entry.key_salt = exchange_.request().key_salt;
     entry.model = batch_.lease.name();
     entry.priority = batch_.schedule.priority;
     entry.arrival_us = arrival_of(exchange_);
-    for (const auto& input : batch_.inputs) {
-      entry.n_prompt_tokens += static_cast<uint32_t>(input.size());
+    for (const uint64_t n_tokens : n_tokens_) {
+      entry.n_prompt_tokens += static_cast<uint32_t>(n_tokens);
     }
     entry.engine = &engine_;
+    entry.sequences = &submitted_;
     entry.cancel = [this] { cancel(); };
     ticket_ = live.add(std::move(entry));
     exchange_.on_client_gone([this] { cancel(); });
@@ -75,8 +83,7 @@ class EmbeddingRun {
 
   // Until enough are in flight, or all are; an error ends the batch.
   std::optional<ApiError> submit_some() {
-    while (!is_cancelled_ && submitted_.size() < batch_.inputs.size() &&
-           submitted_.size() - n_done_ < kMaxInFlight) {
+    while (!is_cancelled_ && submitted_.size() < n_tokens_.size() && has_room()) {
       if (auto error = submit(submitted_.size())) {
         return error;
       }
@@ -90,10 +97,21 @@ class EmbeddingRun {
   boost::asio::awaitable<std::optional<Embedded>> next() {
     std::optional<Embedded> one = co_await inbox_->next();
     ++n_done_;
+    if (one) {
+      n_tokens_in_flight_ -= n_tokens_[one->i_input];
+    }
     co_return one;
   }
 
  private:
+  // For the next one, in a queue that nobody else is in.
+  bool has_room() const {
+    const size_t n_in_flight = submitted_.size() - n_done_;
+    return n_in_flight == 0 ||
+           (n_in_flight < std::min<size_t>(kMaxInFlight, limits_.n_requests) &&
+            n_tokens_in_flight_ + n_tokens_[submitted_.size()] <= limits_.n_tokens);
+  }
+
   std::optional<ApiError> submit(size_t i) {
     const std::vector<TokenId>& tokens = batch_.inputs[i];
     if (tokens.size() > engine_.max_context()) {
@@ -111,6 +129,7 @@ class EmbeddingRun {
       return from_error(id.error());
     }
     submitted_.push_back(*id);
+    n_tokens_in_flight_ += n_tokens_[i];
     return std::nullopt;
   }
 
@@ -144,9 +163,12 @@ class EmbeddingRun {
   Exchange& exchange_;
   EngineThread& engine_;
   EmbeddingBatch& batch_;
+  const EngineThread::QueueLimits limits_;
   const std::shared_ptr<Inbox<Embedded>> inbox_;  // shared with callbacks on the engine's thread
+  std::vector<uint64_t> n_tokens_;                // of each input
   std::vector<SeqId> submitted_;
   LiveRequests::Ticket ticket_;
+  uint64_t n_tokens_in_flight_ = 0;
   size_t n_done_ = 0;
   bool is_cancelled_ = false;
 };

@@ -7,6 +7,8 @@
 #include <limits>
 #include <utility>
 
+#include "text/printable.h"
+
 namespace quern::server {
 namespace {
 
@@ -321,18 +323,46 @@ void Fields::require(std::string_view name) {
   }
 }
 
+namespace {
+
+std::optional<int64_t> priority_of(const Json& json) {
+  struct Word {
+    std::string_view name;
+    int64_t priority;
+  };
+  for (const Word& word : {Word{"high", -10}, Word{"normal", 0}, Word{"low", 10}}) {
+    if (json == word.name) {
+      return word.priority;
+    }
+  }
+  return whole_number(json);
+}
+
+void read_priority(Fields& fields, int32_t& out) {
+  constexpr int64_t kLargest = std::numeric_limits<int32_t>::max();
+  const Json* json = fields.find("priority");
+  if (json == nullptr) {
+    return;
+  }
+  const std::optional<int64_t> priority = priority_of(*json);
+  if (priority && *priority >= -kLargest && *priority <= kLargest) {
+    out = static_cast<int32_t>(*priority);
+    return;
+  }
+  const std::string given = json->is_string()
+                                ? fmt::format("\"{}\"", printable(json->get<std::string>()))
+                                : describe(*json);
+  fields.fault("priority",
+               fmt::format("priority is {}; expected an integer from {} to {}, or one of \"high\", "
+                           "\"normal\", \"low\"",
+                           given, -kLargest, kLargest));
+}
+
+}  // namespace
+
 void read_schedule(Fields& fields, ScheduleFields& out) {
   constexpr int64_t kLargest = std::numeric_limits<int32_t>::max();
-  const Json* priority = fields.find("priority");
-  if (priority != nullptr && priority->is_string()) {
-    std::string word;
-    fields.word("priority", word, {"high", "normal", "low"});
-    out.priority = word == "high" ? -10 : word == "low" ? 10 : 0;
-  } else {
-    int64_t number = out.priority;
-    fields.integer("priority", number, {-kLargest, kLargest});
-    out.priority = static_cast<int32_t>(number);
-  }
+  read_priority(fields, out.priority);
   fields.integer("timeout_ms", out.timeout_ms, {1, kLargest});
   fields.integer("queue_timeout_ms", out.queue_timeout_ms, {1, kLargest});
   fields.integer("first_token_timeout_ms", out.first_token_timeout_ms, {1, kLargest});

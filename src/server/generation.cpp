@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <atomic>
+#include <mutex>
+#include <unordered_map>
 #include <utility>
 
 #include "server/inbox.h"
@@ -92,20 +94,44 @@ class Wire {
 
   void close() { inbox_->close(); }
 
+  // On the engine thread: a sequence's last event, which its client may be slow to read.
+  void note_end(const TokenEvent& event) {
+    const std::lock_guard lock(mutex_);
+    n_tokens_of_ended_[value(event.id)] = event.usage.completion_tokens;
+  }
+
+  uint32_t n_tokens_of_ended(SeqId id) const {
+    const std::lock_guard lock(mutex_);
+    const auto found = n_tokens_of_ended_.find(value(id));
+    return found == n_tokens_of_ended_.end() ? 0 : found->second;
+  }
+
  private:
   const std::shared_ptr<Inbox<RawEvent>> inbox_;
   std::atomic<size_t> n_pending_bytes_{0};
   std::atomic<bool> is_cut_{false};
+  mutable std::mutex mutex_;
+  std::unordered_map<uint64_t, uint32_t> n_tokens_of_ended_;  // by sequence
 };
 
-ApiError context_exceeded(size_t n_prompt, uint32_t max_context) {
+ApiError context_exceeded(const GenerationSpec& spec, uint32_t max_context) {
   ApiError error;
   error.code = "context_length_exceeded";
+  error.param = spec.prompt_field;
   error.message = fmt::format(
       "the prompt has {} tokens, and the context of this server's model holds {}, the answer "
       "included; expected a shorter prompt",
-      n_prompt, max_context);
+      spec.prompt.size(), max_context);
   return error;
+}
+
+// Choices of each prompt that an idle server's queue has room for.
+uint32_t n_choices_at_once(const GenerationSpec& spec, const EngineThread::QueueLimits& limits) {
+  const PromptCrowd crowd = spec.crowd.value_or(PromptCrowd{.n_tokens = spec.prompt.size()});
+  const uint64_t by_requests = limits.n_requests / std::max(1U, crowd.n_prompts);
+  const uint64_t by_tokens = limits.n_tokens / std::max<uint64_t>(1, crowd.n_tokens);
+  const uint64_t n_most = std::min({uint64_t{kMaxChoicesAtOnce}, by_requests, by_tokens});
+  return std::min(spec.n_choices, static_cast<uint32_t>(std::max<uint64_t>(1, n_most)));
 }
 
 // The markers of these styles are control tokens, which answers otherwise leave out.
@@ -136,15 +162,16 @@ class Generation::Impl {
     const uint32_t max_context = lease_.engine().max_context();
     n_prompt_ = static_cast<uint32_t>(spec.prompt.size());
     if (spec.prompt.size() >= max_context) {
-      return refuse(context_exceeded(spec.prompt.size(), max_context));
+      return refuse(context_exceeded(spec, max_context));
     }
     n_choices_ = n_live_ = spec.n_choices;
     for (uint32_t choice = 0; choice < n_choices_; ++choice) {
       parsers_.emplace_back(spec.format);
     }
     sequences_.reserve(n_choices_);
+    const uint32_t n_at_once = n_choices_at_once(spec, lease_.engine().queue_limits());
     pattern_ = request_of(spec);
-    while (sequences_.size() < std::min(n_choices_, kMaxChoicesAtOnce)) {
+    while (sequences_.size() < n_at_once) {
       if (const Status submitted = submit_one(); !submitted) {
         return refuse(from_error(submitted.error()));
       }
@@ -161,8 +188,14 @@ class Generation::Impl {
       co_return std::nullopt;
     }
     std::optional<RawEvent> raw = co_await wire_->next();
+    while (raw && is_cancelled_ && !raw->finish) {
+      raw = co_await wire_->next();
+    }
     if (!raw) {
       co_return std::nullopt;
+    }
+    if (is_cancelled_) {
+      end_as_cancelled(*raw);
     }
     co_return event_of(std::move(*raw));
   }
@@ -173,7 +206,9 @@ class Generation::Impl {
     }
   }
 
+  // Also what is computed but was not handed on yet: whoever cancels is told that it worked.
   void cancel() {
+    is_cancelled_ = true;
     cancel_begun();
     while (n_begun_ < n_choices_) {
       end_unbegun({.token = kNoToken, .text = {}, .finish = FinishReason::cancelled, .error = {}});
@@ -207,6 +242,9 @@ class Generation::Impl {
     Request one = pattern_;
     one.choice_index = choice;
     one.on_event = [wire = wire_, choice, &engine](const TokenEvent& event) {
+      if (event.finish) {
+        wire->note_end(event);
+      }
       wire->push(event, choice, engine);
     };
     QUERN_ASSIGN(const SeqId id, engine.submit(std::move(one)));
@@ -235,15 +273,27 @@ class Generation::Impl {
   void enter_lists() {
     LiveRequests::Entry entry;
     entry.request_id = pattern_.client_id;
+    entry.key_salt = exchange_.request().key_salt;
     entry.model = lease_.name();
     entry.priority = pattern_.priority;
     entry.arrival_us = arrival_of(exchange_);
     entry.n_prompt_tokens = n_prompt_;
     entry.engine = &lease_.engine();
     entry.sequences = &sequences_;
+    entry.n_tokens_of_ended = [this](SeqId id) { return wire_->n_tokens_of_ended(id); };
     entry.cancel = [this] { cancel(); };
     ticket_ = context_.live.add(std::move(entry));
     exchange_.on_client_gone([this] { cancel(); });
+  }
+
+  // A deadline or a fault that came first stays what it is.
+  static void end_as_cancelled(RawEvent& raw) {
+    raw.text.clear();
+    raw.token = kNoToken;
+    if (raw.finish == FinishReason::stop || raw.finish == FinishReason::length) {
+      raw.finish = FinishReason::cancelled;
+      raw.cause = FinishCause::none;
+    }
   }
 
   GenerationEvent event_of(RawEvent raw) {
@@ -294,6 +344,7 @@ class Generation::Impl {
   uint32_t n_choices_ = 0;
   uint32_t n_begun_ = 0;  // of them: submitted, or ended before that
   uint32_t n_live_ = 0;   // not ended
+  bool is_cancelled_ = false;
 };
 
 Generation::Generation(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}

@@ -25,6 +25,12 @@ struct ScheduleFields {
   std::optional<uint32_t> first_token_timeout_ms;
 };
 
+// The prompts of one request, which wait in the queue side by side.
+struct PromptCrowd {
+  uint32_t n_prompts = 1;
+  uint64_t n_tokens = 0;  // of all of them
+};
+
 struct GenerationSpec {
   std::vector<TokenId> prompt;
   SamplingParams sampling;
@@ -34,7 +40,9 @@ struct GenerationSpec {
   std::vector<TokenId> stop_tokens;
   AnswerFormat format;  // how the answer's text is split; the default: all is content
   ScheduleFields schedule;
-  std::string cache_salt;  // the client's; the key's is added
+  std::string cache_salt;                 // the client's; the key's is added
+  std::string prompt_field = "messages";  // what a prompt that is too long is called by
+  std::optional<PromptCrowd> crowd;       // none: this prompt is alone
 };
 
 struct TokenInfo {
@@ -61,7 +69,8 @@ class Generation {
     ModelLease lease;
     GenerationSpec spec;
   };
-  // Errors: what EngineThread::submit refuses (context_length_exceeded with both numbers).
+  // Errors: what EngineThread::submit refuses (context_length_exceeded with both numbers). More
+  // choices than an empty queue takes are no error: they begin one after another.
   static Api<std::unique_ptr<Generation>> start(Exchange& exchange, ServerContext& context,
                                                 Job job);
   ~Generation();

@@ -11,6 +11,10 @@ namespace {
 using Row = LiveRequests::Row;
 using LiveById = std::map<uint64_t, LiveRequest>;
 
+uint32_t n_ended_tokens(const LiveRequests::Entry& entry, SeqId id) {
+  return entry.n_tokens_of_ended ? entry.n_tokens_of_ended(id) : 0;
+}
+
 // Adds what the engine knows of the entry's sequences.
 void merge(const LiveRequests::Entry& entry, const LiveById& live, Row& row) {
   uint32_t position = std::numeric_limits<uint32_t>::max();
@@ -21,7 +25,8 @@ void merge(const LiveRequests::Entry& entry, const LiveById& live, Row& row) {
   for (const SeqId id : *entry.sequences) {
     const auto at = live.find(value(id));
     if (at == live.end()) {
-      continue;  // ended
+      row.n_completion_tokens += n_ended_tokens(entry, id);
+      continue;
     }
     found = true;
     row.state = std::max(row.state, at->second.state);
@@ -68,10 +73,13 @@ uint32_t LiveRequests::n_of(std::string_view model) const {
   return static_cast<uint32_t>(std::ranges::count(entries_, model, &Entry::model));
 }
 
-std::vector<Row> LiveRequests::list(int64_t now_us) const {
+std::vector<Row> LiveRequests::list(std::string_view key_salt, int64_t now_us) const {
   std::map<const EngineThread*, LiveById> engines;
   std::vector<Row> rows;
   for (const Entry& entry : entries_) {
+    if (entry.key_salt != key_salt) {
+      continue;
+    }
     Row row{.request_id = entry.request_id,
             .model = entry.model,
             .priority = entry.priority,
@@ -91,11 +99,11 @@ std::vector<Row> LiveRequests::list(int64_t now_us) const {
   return rows;
 }
 
-bool LiveRequests::cancel(std::string_view request_id) {
+bool LiveRequests::cancel(const Name& name) {
   // Copies, because a cancelled request may take its entry away.
   std::vector<std::function<void()>> cancels;
   for (const Entry& entry : entries_) {
-    if (entry.request_id == request_id) {
+    if (entry.key_salt == name.key_salt && entry.request_id == name.request_id) {
       cancels.push_back(entry.cancel);
     }
   }

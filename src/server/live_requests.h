@@ -19,12 +19,15 @@ class LiveRequests {
  public:
   struct Entry {
     std::string request_id;
+    std::string key_salt = {};  // of whose API key it is; empty without keys
     std::string model;
     int32_t priority = 0;
     int64_t arrival_us = 0;
     uint32_t n_prompt_tokens = 0;
     EngineThread* engine = nullptr;                 // none while the model loads
     const std::vector<SeqId>* sequences = nullptr;  // the owner's, which may grow
+    // Tokens of a sequence that the engine has ended, while its client still reads them.
+    std::function<uint32_t(SeqId)> n_tokens_of_ended = {};
     std::function<void()> cancel = {};
   };
 
@@ -60,11 +63,14 @@ class LiveRequests {
   Ticket add(Entry entry);
   // Those of one model.
   uint32_t n_of(std::string_view model) const;
-  // In the order of their arrival.
-  std::vector<Row> list(int64_t now_us) const;
-  // Cancels all that have this id, which clients choose and may choose twice; false when there is
-  // none.
-  bool cancel(std::string_view request_id);
+  // Those of one API key, in the order of their arrival.
+  std::vector<Row> list(std::string_view key_salt, int64_t now_us) const;
+  // Cancels the request of that key that has this id, all parts of it; false when there is none.
+  struct Name {
+    std::string_view key_salt;
+    std::string_view request_id;
+  };
+  bool cancel(const Name& name);
   void cancel_all();
 
  private:

@@ -39,6 +39,7 @@ void read_generate_input(Fields& fields, OllamaCall& call) {
   add_message(fields, {.role = "user", .content = prompt}, messages);
   call.input.messages = jinja::Value::list(std::move(messages));
   call.input.last_role = "user";
+  call.input.field = "prompt";
   call.only_loads = prompt.empty();
   call.text = call.is_raw || system.empty() ? prompt : system + "\n" + prompt;
 }
@@ -104,7 +105,7 @@ Api<OllamaCall> read_generate_call(std::string_view body) {
     check_raw(fields);
   }
   read_generate_input(fields, call);
-  read_think(fields, call.fields, call.input);
+  read_think(fields, call.input);
   fields.token_ids("context", call.context, kAnyVocabulary);
   if (fields.error()) {
     return refuse(*fields.error());
@@ -123,7 +124,7 @@ Api<OllamaCall> read_ollama_chat_call(std::string_view body) {
   read_ollama_fields(fields, call.fields);
   read_chat_messages(fields, call);
   read_tools(fields, call.input);
-  read_think(fields, call.fields, call.input);
+  read_think(fields, call.input);
   if (fields.error()) {
     return refuse(*fields.error());
   }

@@ -118,22 +118,19 @@ void read_keep_alive(Fields& fields, std::optional<int64_t>& out_ms) {
   }
 }
 
-void read_think(Fields& fields, OllamaFields& out, ChatInput& input) {
+void read_think(Fields& fields, ChatInput& input) {
   const Json* value = fields.find("think");
   if (value == nullptr) {
     return;
   }
   if (value->is_boolean()) {
-    out.needs_thinking = value->get<bool>();
-    set_thinking(input, out.needs_thinking);
+    ask_thinking(input, "think", value->get<bool>());
     return;
   }
   std::string effort;
   fields.word("think", effort, {"low", "medium", "high"});
   if (!effort.empty()) {
-    out.needs_thinking = true;
-    set_thinking(input, true);
-    input.variables.emplace_back("reasoning_effort", jinja::Value::string(effort));
+    ask_effort(input, "think", effort);
   }
 }
 

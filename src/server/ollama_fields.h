@@ -21,7 +21,6 @@ struct OllamaFields {
   uint32_t max_tokens = 0;               // 0: as the context allows
   std::optional<uint32_t> n_context;     // options.num_ctx
   std::optional<int64_t> keep_alive_ms;  // kKeepForever for negative ones
-  bool needs_thinking = false;
   std::vector<std::string> stop;
   SamplingFields sampling;
   ScheduleFields schedule;
@@ -39,7 +38,7 @@ void read_ollama_model(Fields& fields, std::string& out);
 // A number of seconds, or a duration like "5m".
 void read_keep_alive(Fields& fields, std::optional<int64_t>& out_ms);
 // false, true, or how much: "low", "medium", "high".
-void read_think(Fields& fields, OllamaFields& out, ChatInput& input);
+void read_think(Fields& fields, ChatInput& input);
 
 // Without prompt and format. 400 when num_ctx is above the context that is served: the model is not
 // loaded again for one request.

@@ -7,7 +7,7 @@
 
 #include "base/system_info.h"
 #include "engine/model_names.h"
-#include "server/chat_start.h"
+#include "server/chat_prompt.h"
 #include "server/generation_group.h"
 #include "server/ollama_answer.h"
 #include "server/ollama_call.h"
@@ -68,6 +68,9 @@ boost::asio::awaitable<Api<ChatTokens>> raw_tokens(ServerContext& context, const
 boost::asio::awaitable<Api<ChatTokens>> prompt_of(ServerContext& context, const ModelLease& lease,
                                                   OllamaCall& call) {
   const bool is_text = !call.is_chat && (call.is_raw || lease.model().chat_template() == nullptr);
+  if (is_text && !call.input.reasoning_field.empty()) {
+    co_return refuse(no_thinking(call.input.reasoning_field, lease.name()));
+  }
   if (is_text) {
     Api<ChatTokens> tokens = co_await raw_tokens(context, lease, std::move(call.text));
     co_return tokens;
@@ -82,15 +85,12 @@ Api<GenerationSpec> make_call_spec(const OllamaCall& call, const ModelLease& lea
   if (!spec) {
     return spec;
   }
-  const std::string thinking = call.fields.needs_thinking ? "think" : "";
-  if (auto error = thinking_error(thinking, chat.format, lease.name())) {
-    return refuse(std::move(*error));
-  }
   const Tokenizer& tokenizer = lease.model().tokenizer();
   if (auto error = context_error(call, tokenizer)) {
     return refuse(std::move(*error));
   }
   spec->prompt = std::move(chat.tokens);
+  spec->prompt_field = call.is_chat ? "messages" : "prompt";
   put_context_first(call, tokenizer, spec->prompt);
   spec->format = std::move(chat.format);
   return spec;

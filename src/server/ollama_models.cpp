@@ -13,6 +13,7 @@
 #include "server/offload.h"
 #include "server/ollama_time.h"
 #include "server/reply.h"
+#include "server/servable_models.h"
 
 namespace quern::server {
 namespace {
@@ -30,29 +31,15 @@ std::optional<std::string> blob_digest(const std::filesystem::path& path) {
   return name.substr(kPrefix.size());
 }
 
-// Of a model in the list; none for what cannot be served.
-std::optional<Json> tag_json(const FoundModel& model) {
-  const ModelSummary summary = summarise(model.path);
-  if (!summary.error.empty() || summary.kind != ModelFileKind::model) {
-    return std::nullopt;
-  }
-  return Json{{"name", model.name},
-              {"model", model.name},
-              {"modified_at", rfc3339(file_time(model.path))},
-              {"size", summary.n_bytes},
-              {"digest", model_digest(model.path)},
-              {"details", model_details(summary)}};
-}
-
-Json tags_json(const std::vector<FoundModel>& models) {
+Json tags_json(const std::vector<ServableModel>& models) {
   Json list = Json::array();
-  for (const FoundModel& model : models) {
-    if (!model.error.empty()) {
-      continue;
-    }
-    if (auto json = tag_json(model)) {
-      list.push_back(std::move(*json));
-    }
+  for (const auto& [found, summary] : models) {
+    list.push_back({{"name", found.name},
+                    {"model", found.name},
+                    {"modified_at", rfc3339(file_time(found.path))},
+                    {"size", summary.n_bytes},
+                    {"digest", model_digest(found.path)},
+                    {"details", model_details(summary)}});
   }
   return {{"models", std::move(list)}};
 }
@@ -144,11 +131,9 @@ Task ollama_version(Exchange& exchange, ServerContext& /*context*/) {
   co_await send_json(exchange, std::move(body));
 }
 
-// Every file's head is read, which takes milliseconds each: not on the io thread.
 Task ollama_tags(Exchange& exchange, ServerContext& context) {
-  std::vector<FoundModel> models = context.models.list();
-  auto work = [owned = std::move(models)] { return tags_json(owned); };
-  Json body = co_await context.offload.run(std::move(work));
+  const std::vector<ServableModel> models = co_await servable_models(context);
+  Json body = tags_json(models);
   co_await send_json(exchange, std::move(body));
 }
 

@@ -142,7 +142,7 @@ boost::asio::awaitable<Api<Json>> show(ServerContext& context, ShowCall call) {
   Result<Json> body = co_await context.offload.run(std::move(work));
   if (!body) {
     ApiError error = from_error(body.error());
-    error.status = error.status == 400 ? 500 : error.status;  // the file's fault
+    error.status = error.status == 400 ? 422 : error.status;  // the file's fault
     co_return refuse(std::move(error));
   }
   co_return std::move(*body);

@@ -55,6 +55,7 @@ boost::asio::awaitable<Api<CompletionPlan>> plan_completions(Exchange& exchange,
     co_return refuse(std::move(spec.error()));
   }
   spec->n_choices = call.best_of;
+  spec->prompt_field = "prompt";
   Api<Prompts> prompts = co_await make_prompts(context, *lease, call);
   if (!prompts) {
     co_return refuse(std::move(prompts.error()));
@@ -64,9 +65,30 @@ boost::asio::awaitable<Api<CompletionPlan>> plan_completions(Exchange& exchange,
   co_return plan;
 }
 
+// More prompts than even an empty queue takes would be turned away by chance.
+std::optional<ApiError> crowd_error(const PromptCrowd& crowd,
+                                    const EngineThread::QueueLimits& limits) {
+  if (crowd.n_prompts == 1 ||
+      (crowd.n_prompts <= limits.n_requests && crowd.n_tokens <= limits.n_tokens)) {
+    return std::nullopt;
+  }
+  return bad_field(
+      "prompt", fmt::format("prompt is a list of {} with {} tokens, and this server's queue takes "
+                            "{} with {}; expected fewer at a time",
+                            crowd.n_prompts, crowd.n_tokens, limits.n_requests, limits.n_tokens));
+}
+
 boost::asio::awaitable<Api<void>> start_completions(ServerContext& context, CompletionPlan& plan,
                                                     GenerationGroup& group) {
   Exchange& exchange = group.exchange();
+  PromptCrowd crowd{.n_prompts = static_cast<uint32_t>(plan.prompts.tokens.size())};
+  for (const std::vector<TokenId>& prompt : plan.prompts.tokens) {
+    crowd.n_tokens += prompt.size();
+  }
+  if (auto error = crowd_error(crowd, plan.lease.engine().queue_limits())) {
+    co_return refuse(std::move(*error));
+  }
+  plan.spec.crowd = crowd;
   for (std::vector<TokenId>& prompt : plan.prompts.tokens) {
     ModelWish wish(plan.lease.name(), plan.spec.schedule);
     Api<ModelLease> lease = co_await acquire_model(exchange, context, std::move(wish));

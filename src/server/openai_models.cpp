@@ -8,6 +8,7 @@
 
 #include "server/fields.h"
 #include "server/reply.h"
+#include "server/servable_models.h"
 
 namespace quern::server {
 namespace {
@@ -34,31 +35,28 @@ Json model_json(const FoundModel& model) {
 
 Task list_openai_models(Exchange& exchange, ServerContext& context) {
   Json data = Json::array();
-  for (const FoundModel& model : context.models.list()) {
-    if (model.error.empty()) {
-      data.push_back(model_json(model));
-    }
+  const std::vector<ServableModel> models = co_await servable_models(context);
+  for (const ServableModel& model : models) {
+    data.push_back(model_json(model.found));
   }
   Json body = {{"object", "list"}, {"data", std::move(data)}};
   co_await send_json(exchange, std::move(body));
 }
 
 Task show_openai_model(Exchange& exchange, ServerContext& context) {
-  const std::string_view wanted = exchange.request().path_param("id");
-  const std::vector<FoundModel> models = context.models.list();
-  const auto found = std::ranges::find_if(models, [wanted](const FoundModel& model) {
-    return model.name == wanted && model.error.empty();
-  });
-  if (found == models.end()) {
-    ApiError error{.status = 404,
-                   .code = "model_not_found",
-                   .param = "model",
-                   .message = "there is no model '" + std::string(wanted) +
-                              "'; expected a name that GET /v1/models lists"};
+  const std::string wanted(exchange.request().path_param("id"));
+  std::string name = wanted;
+  const std::vector<ServableModel> found = co_await servable_model(context, std::move(name));
+  if (found.empty()) {
+    ApiError error{
+        .status = 404,
+        .code = "model_not_found",
+        .param = "model",
+        .message = "there is no model '" + wanted + "'; expected a name that GET /v1/models lists"};
     co_await send_error(exchange, std::move(error), Dialect::openai);
     co_return;
   }
-  Json body = model_json(*found);
+  Json body = model_json(found.front().found);
   co_await send_json(exchange, std::move(body));
 }
 

@@ -83,12 +83,7 @@ void read_reasoning(Fields& fields, ResponsesCall& call) {
     return;
   }
   call.echo["reasoning"]["effort"] = effort;
-  ChatPlan& plan = call.plan;
-  set_thinking(plan.input, effort != "none");
-  plan.input.variables.emplace_back("reasoning_effort", jinja::Value::string(effort));
-  if (effort != "none") {
-    plan.needs_thinking = members.full_name("effort");
-  }
+  ask_effort(call.plan.input, members.full_name("effort"), effort);
 }
 
 // What else an answer may hold. Reasoning is never sealed, so there is nothing to add for that.
@@ -118,6 +113,7 @@ Api<ResponsesCall> read_responses_call(const Json& body, const Json& earlier) {
   ResponsesCall call;
   Fields fields(body);
   OpenAiFields& out = call.plan.fields;
+  call.plan.input.field = "input";
   fields.text("model", out.model);
   fields.boolean("stream", out.stream);
   fields.boolean("store", call.store);

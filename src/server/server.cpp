@@ -89,6 +89,7 @@ class Server::Impl final : public ConnectionHub {
     error = boost::asio::error::host_not_found;
     for (const auto& entry : found) {
       if (bind(entry.endpoint(), error)) {
+        watch_signals();
         return {};
       }
     }
@@ -107,11 +108,6 @@ class Server::Impl final : public ConnectionHub {
     boost::asio::co_spawn(io_, accept(), [this](const std::exception_ptr& failure) {
       report(failure, "accepting connections");
     });
-    if (parts_.handle_signals) {
-      signals_.add(SIGTERM);
-      signals_.add(SIGINT);
-      wait_for_signal();
-    }
     io_.run();
   }
 
@@ -123,6 +119,7 @@ class Server::Impl final : public ConnectionHub {
 
   ServerContext& context() override { return context_; }
   const Gate& gate() const override { return gate_; }
+  RequestIds& request_ids() override { return request_ids_; }
 
   void on_answer_begun(const Route& route) override {
     if (!route.while_draining) {
@@ -216,6 +213,16 @@ class Server::Impl final : public ConnectionHub {
     }
   }
 
+  // From before anybody is told that the server listens: who then sends a signal has it drain.
+  void watch_signals() {
+    if (parts_.handle_signals) {
+      for (const int signal : {SIGTERM, SIGINT, SIGHUP}) {
+        signals_.add(signal);
+      }
+      wait_for_signal();
+    }
+  }
+
   void wait_for_signal() {
     signals_.async_wait([this](const error_code& error, int /*signal*/) {
       if (error) {
@@ -271,7 +278,8 @@ class Server::Impl final : public ConnectionHub {
     }
   }
 
-  // First, so that it goes last: sockets and timers refer to it.
+  RequestIds request_ids_;  // connections refer to it, and some go with the io context
+  // Before what has sockets and timers, which refer to it.
   boost::asio::io_context io_;
   ServerContext& context_;
   ServerParts parts_;

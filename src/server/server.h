@@ -21,7 +21,7 @@ struct ServerParts {
   std::vector<std::span<const Route>> tables;
   std::function<void(const AccessRecord&)> on_request = {};  // after each answer
   std::function<void()> on_drain = {};                       // once, when it begins
-  bool handle_signals = false;  // SIGTERM and SIGINT drain; a second one ends the process
+  bool handle_signals = false;  // SIGTERM, SIGINT, SIGHUP drain; a second one ends the process
 };
 
 class Server {

@@ -17,7 +17,7 @@ import gguf_edit  # noqa: E402
 
 GOLDEN = pathlib.Path(os.environ.get("QUERN_GOLDEN", "../shared/golden"))
 STORIES = GOLDEN / "stories260k" / "stories260K.gguf"
-TEMPLATE = ("{{ bos_token }}{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}"
+TEMPLATE = ("{{ bos_token }}{% if tools %}tools: {{ tools | tojson }}\n{% endif %}{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}"
             "{% if add_generation_prompt %}assistant: {% endif %}")
 START_S = 120
 

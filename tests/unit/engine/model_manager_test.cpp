@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <condition_variable>
+#include <fstream>
 #include <future>
 #include <latch>
 #include <mutex>
@@ -215,10 +216,28 @@ TEST_F(ModelManagerTest, AModelThatNeverFitsEvictsNothing) {
   touch("b");
   const Answer refused = acquire("huge");
   ASSERT_FALSE(refused.has_value());
-  EXPECT_EQ(refused.error().kind, ErrorKind::out_of_memory);
+  EXPECT_EQ(refused.error().kind, ErrorKind::unsupported);  // no retry helps
+  EXPECT_NE(refused.error().what.find("can never be loaded"), std::string::npos);
+  EXPECT_NE(refused.error().expected.find("--memory-bytes"), std::string::npos);
   EXPECT_EQ(ready(), "a b");
   EXPECT_EQ(manager_->stats().n_evictions, 0U);
   EXPECT_EQ(manager_->stats().n_load_retries, 0U);
+}
+
+TEST_F(ModelManagerTest, SaysBeforeLoadingWhatCannotBeLoaded) {
+  test::write_tiny_model(store() / "huge.gguf", {.dtype = DType::f32, .n_layers = 4, .d_ff = 1024});
+  std::ofstream(store() / "broken.gguf") << "no model";
+  limit_memory(25);
+  open();
+  EXPECT_TRUE(manager_->examine("a").has_value());
+  const auto kind = [this](const std::string& name) {
+    const Status status = manager_->examine(name);
+    return status ? std::nullopt : std::optional(status.error().kind);
+  };
+  EXPECT_EQ(kind("nope"), ErrorKind::not_found);
+  EXPECT_EQ(kind("broken"), ErrorKind::invalid_input);
+  EXPECT_EQ(kind("huge"), ErrorKind::unsupported);
+  EXPECT_EQ(ready(), "");
 }
 
 TEST_F(ModelManagerTest, ThePoolIsFittedToTheMemory) {

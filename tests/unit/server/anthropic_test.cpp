@@ -71,7 +71,7 @@ TEST(AnthropicRequest, ParametersAreRead) {
   EXPECT_EQ(call->plan.fields.max_tokens, 8U);
   EXPECT_TRUE(call->plan.fields.stream);
   EXPECT_EQ(call->plan.fields.stop, std::vector<std::string>{"x"});
-  EXPECT_EQ(call->plan.needs_thinking, "thinking");
+  EXPECT_EQ(call->plan.input.reasoning_field, "thinking");
   EXPECT_EQ(call->plan.input.variables.front().first, "enable_thinking");
 }
 

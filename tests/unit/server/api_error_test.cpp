@@ -43,6 +43,15 @@ TEST(ErrorStatus, FollowsTheKind) {
   EXPECT_EQ(status(ErrorKind::cancelled), 499U);
 }
 
+TEST(ErrorStatus, IsToldWithoutTheSubsystem) {
+  EXPECT_EQ(
+      from_error({.where = "sampling", .what = "top_p is 2", .expected = "at most 1"}).message,
+      "top_p is 2; expected at most 1");
+  const ApiError ended = from_finish(FinishReason::error, FinishCause::none,
+                                     {.where = "engine", .what = "a\nfault", .expected = ""});
+  EXPECT_EQ(ended.message, "a\\nfault");
+}
+
 TEST(FinishError, TellsDeadlinesQueuesAndCancels) {
   const Error none;
   const ApiError late = from_finish(FinishReason::timeout, FinishCause::queue_timeout, none);

@@ -2,11 +2,15 @@
 // ("Create chat completion"); for templates, transformers' "Chat templates" (arguments are a dict).
 #include "server/chat_request.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <string>
 
+#include "server/anthropic.h"
+#include "server/ollama_call.h"
 #include "server/openai_chat.h"
+#include "server/responses.h"
 
 namespace quern::server {
 namespace {
@@ -78,6 +82,77 @@ TEST(ChatMessages, ToolsReachTheTemplateInTheirOrder) {
   EXPECT_EQ(render(source, with(R"("tools":[])")), "none");
 }
 
+TEST(ChatMessages, ToolsThatATemplateLeavesOutAreNoticed) {
+  const auto leaves_out = [](const std::string& source) {
+    const std::string body = with(R"("tools":[{"type":"function","function":{"name":"f"}}])");
+    const Json json = parse_json(body).value();
+    ChatInput input;
+    Fields fields(json);
+    read_messages(fields, input);
+    read_tools(fields, input);
+    const auto chat_template = ChatTemplate::parse(source).value();
+    const RenderTexts texts{};
+    const std::string prompt = render_chat(chat_template, input, texts).value();
+    return leaves_tools_out(chat_template, input, {.texts = texts, .prompt = prompt});
+  };
+  EXPECT_TRUE(leaves_out("{{ messages[0].content }}"));
+  EXPECT_TRUE(leaves_out("{# tools #}{{ messages[0].content }}"));
+  EXPECT_TRUE(leaves_out("{% if tools and messages | length > 9 %}{{ tools }}{% endif %}"));
+  EXPECT_FALSE(leaves_out("{% if tools %}{{ tools | tojson }}{% endif %}"));
+}
+
+// One rule in each dialect's words: a wish is remembered by its name, "none" and off wish nothing.
+TEST(Reasoning, IsAskedForInOneWay) {
+  const auto asked = [](ChatInput input) {
+    jinja::Dict last;
+    for (const auto& [name, value] : input.variables) {
+      last.set(name, value);
+    }
+    const jinja::Value* is_on = last.find("enable_thinking");
+    const jinja::Value* effort = last.find("reasoning_effort");
+    return fmt::format("{} {} {}", input.reasoning_field,
+                       is_on == nullptr        ? "-"
+                       : jinja::truthy(*is_on) ? "on"
+                                               : "off",
+                       effort == nullptr ? "-" : effort->text());
+  };
+  const auto openai = [&](const std::string& field) {
+    return asked(read_chat_call(with(field)).value().input);
+  };
+  EXPECT_EQ(openai(R"("reasoning_effort":"low")"), "reasoning_effort on low");
+  EXPECT_EQ(openai(R"("reasoning_effort":"none")"), " off none");
+  EXPECT_EQ(openai(R"("stream":true)"), " - -");
+  const auto responses = [&](const std::string& effort) {
+    const Json body =
+        parse_json(R"({"input":"Hi","reasoning":{"effort":")" + effort + R"("}})").value();
+    return asked(read_responses_call(body, Json::array()).value().plan.input);
+  };
+  EXPECT_EQ(responses("low"), "reasoning.effort on low");
+  EXPECT_EQ(responses("none"), " off none");
+  const auto ollama = [&](const std::string& think) {
+    return asked(
+        read_ollama_chat_call(
+            R"({"model":"m","messages":[{"role":"user","content":"Hi"}],"think":)" + think + "}")
+            .value()
+            .input);
+  };
+  EXPECT_EQ(ollama("\"low\""), "think on low");
+  EXPECT_EQ(ollama("true"), "think on -");
+  EXPECT_EQ(ollama("false"), " off -");
+  const auto anthropic = [&](const std::string& fields) {
+    return asked(
+        read_messages_call(
+            R"({"max_tokens":8,"messages":[{"role":"user","content":"Hi"}],)" + fields + "}",
+            MessagesUse::answer)
+            .value()
+            .plan.input);
+  };
+  EXPECT_EQ(anthropic(R"("output_config":{"effort":"low"})"), "output_config.effort on low");
+  EXPECT_EQ(anthropic(R"("thinking":{"type":"enabled","budget_tokens":1024})"), "thinking on -");
+  EXPECT_EQ(anthropic(R"("thinking":{"type":"disabled"},"output_config":{"effort":"low"})"),
+            " off low");
+}
+
 TEST(ChatMessages, AFinalMessageIsContinuedWhereItEnds) {
   const auto body = [](const std::string& content) {
     return R"({"messages":[{"role":"user","content":"Hi"},{"role":"assistant","content":")" +
@@ -94,7 +169,7 @@ TEST(ChatMessages, TemplateVariablesPassThrough) {
   const std::string source = "{{ enable_thinking }} {{ reasoning_effort }} {{ bos_token }}";
   EXPECT_EQ(render(source, with(R"("chat_template_kwargs":{"enable_thinking":false})")),
             "False  <s>");
-  EXPECT_EQ(render(source, with(R"("reasoning_effort":"low")")), " low <s>");
+  EXPECT_EQ(render(source, with(R"("reasoning_effort":"low")")), "True low <s>");
   EXPECT_EQ(fault_of(with(R"("chat_template_kwargs":{"messages":[]})")),
             "chat_template_kwargs.messages");
 }

@@ -250,16 +250,95 @@ TEST(Connection, TellsItsHandlerThatTheClientWentAway) {
   EXPECT_TRUE(server.records()[0].client_gone);
 }
 
-TEST(Connection, SeesTheEndBehindPipelinedRequests) {
-  const TestServer server;
+// An interim response asks who ended its side whether it is still there (RFC 9110, section 15.2).
+TEST(Connection, AnswersWhoOnlyStoppedSending) {
+  TestServer server;
   Client client(server.port());
   client.request("GET /hold");
   client.request("GET /echo");
   notes().wait_for("held");
   client.half_close();
-  notes().wait_for("gone");
-  EXPECT_EQ(client.read().status, 200);  // who only stopped sending still reads
+  EXPECT_EQ(client.read().status, 100);
+  tell("finish");
+  EXPECT_EQ(client.read().status, 200);
   EXPECT_EQ(client.read().body, "GET /echo ? ");
+  EXPECT_TRUE(client.is_closed());
+  EXPECT_EQ(notes().count("gone"), 0U);
+  server.wait_for_records(2);
+  EXPECT_FALSE(server.records()[0].client_gone);
+}
+
+TEST(Connection, GivesAnEarlyEndNoInterimResponseWhereNothingWaits) {
+  const TestServer server;
+  Client client(server.port());
+  client.request("GET /echo");
+  client.half_close();
+  EXPECT_EQ(client.read().status, 200);
+  EXPECT_TRUE(client.is_closed());
+}
+
+TEST(Connection, StreamsOnToWhoOnlyStoppedSending) {
+  const TestServer server;
+  Client client(server.port());
+  client.request("GET /drip");
+  notes().wait_for("held");
+  client.half_close();
+  tell("one ");
+  tell("end");
+  const Answer answer = client.read();
+  EXPECT_EQ(answer.body, "one end");
+  EXPECT_TRUE(answer.is_whole);
+  EXPECT_EQ(notes().count("gone"), 0U);
+}
+
+TEST(Connection, SeesByOnePieceThatTheReaderOfAStreamIsGone) {
+  const TestServer server;
+  Client client(server.port());
+  client.request("GET /drip");
+  notes().wait_for("held");
+  client.close();
+  tell("one");
+  notes().wait_for("gone");
+}
+
+// Which has no interim responses, so that nobody can be asked.
+TEST(Connection, TakesTheEndOfAnHttp10ClientForItsGoing) {
+  const TestServer server;
+  Client client(server.port());
+  client.send("GET /hold HTTP/1.0\r\n\r\n");
+  notes().wait_for("held");
+  client.half_close();
+  notes().wait_for("gone");
+  EXPECT_EQ(client.read().status, 200);
+}
+
+TEST(Connection, GivesNoTwoLiveRequestsOfAKeyOneId) {
+  ServerConfig config;
+  config.api_keys = {"key-a", "key-b"};
+  const TestServer server(config);
+  const std::string id = "X-Request-Id: mine\r\n";
+  const std::string key_a = "x-api-key: key-a\r\n";
+  std::vector<std::unique_ptr<Client>> clients;
+  for (size_t i = 1; i <= 3; ++i) {
+    clients.push_back(std::make_unique<Client>(server.port()));
+    clients.back()->request("GET /hold", id + key_a);
+    notes().wait_for("held", i);
+  }
+  Client other(server.port());
+  EXPECT_EQ(other.get("/echo", id + "x-api-key: key-b\r\n").header("x-request-id"), "mine");
+  const std::string longest = filler(128);
+  Client first(server.port());
+  first.request("GET /hold", "X-Request-Id: " + longest + "\r\n" + key_a);
+  notes().wait_for("held", 4);
+  Client second(server.port());
+  const Answer fresh = second.get("/echo", "X-Request-Id: " + longest + "\r\n" + key_a);
+  EXPECT_EQ(fresh.header("x-request-id").size(), 32U);
+  tell("finish");
+  EXPECT_EQ(first.read().header("x-request-id"), longest);
+  EXPECT_EQ(clients[0]->read().header("x-request-id"), "mine");
+  EXPECT_EQ(clients[1]->read().header("x-request-id"), "mine.2");
+  EXPECT_EQ(clients[2]->read().header("x-request-id"), "mine.3");
+  EXPECT_EQ(clients[2]->get("/echo", id + key_a).header("x-request-id"), "mine");
 }
 
 TEST(Connection, DropsAReaderThatReadsNothing) {

@@ -2,6 +2,7 @@
 // they may be: the contract's routes and OpenAI's API reference.
 #include "server/fields.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <string>
@@ -118,9 +119,17 @@ TEST(Schedule, TakesWordsAndIntegers) {
   EXPECT_EQ(read(R"({"priority":-3})").priority, -3);
   EXPECT_EQ(read(R"({"timeout_ms":250})").timeout_ms, 250U);
   ScheduleFields schedule;
-  EXPECT_EQ(fault_of(R"({"priority":"urgent"})",
-                     [&](Fields& fields) { read_schedule(fields, schedule); }),
-            "priority: priority is another word; expected one of high, normal, low");
+  const std::string expected =
+      "; expected an integer from -2147483647 to 2147483647, or one of \"high\", \"normal\", "
+      "\"low\"";
+  for (const auto& [given, told] : {std::pair("\"urgent\"", "\"urgent\""),
+                                    {"\"5\"", "\"5\""},
+                                    {"1.5", "1.5"},
+                                    {"[]", "a list of 0"}}) {
+    EXPECT_EQ(fault_of(fmt::format(R"({{"priority":{}}})", given),
+                       [&](Fields& fields) { read_schedule(fields, schedule); }),
+              fmt::format("priority: priority is {}{}", told, expected));
+  }
   EXPECT_EQ(fault_of(R"({"queue_timeout_ms":0})",
                      [&](Fields& fields) { read_schedule(fields, schedule); }),
             "queue_timeout_ms: queue_timeout_ms is 0; expected an integer from 1 to 2147483647");

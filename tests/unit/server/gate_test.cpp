@@ -4,6 +4,7 @@
 #include <set>
 
 #include "server/json.h"
+#include "server/openapi.h"
 #include "server/request_id.h"
 #include "unit/server/http_harness.h"
 
@@ -140,6 +141,18 @@ TEST(Cors, CanAllowAnyOrigin) {
       "*");
 }
 
+// What the transport answers, whatever the route is.
+TEST(OpenApi, DocumentsTheStatusesOfTheTransport) {
+  const Json document = parse_json(openapi_document()).value();
+  for (const auto& [path, operations] : document.at("paths").items()) {
+    for (const auto& [method, operation] : operations.items()) {
+      for (const char* status : {"400", "408", "413", "415", "417", "431", "501", "503", "505"}) {
+        EXPECT_TRUE(operation.at("responses").contains(status)) << method << path << status;
+      }
+    }
+  }
+}
+
 TEST(Drain, FinishesWhatRunsAndTakesNothingNew) {
   TestServer server;
   Client running(server.port());
@@ -155,7 +168,7 @@ TEST(Drain, FinishesWhatRunsAndTakesNothingNew) {
   EXPECT_FALSE(refused.header("retry-after").empty());
   Client probe(server.port());
   EXPECT_EQ(probe.get("/open").status, 200U);
-  running.half_close();  // lets the handler finish
+  tell("finish");
   EXPECT_EQ(running.read().status, 200U);
   server.join();
 }

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <fstream>
 #include <functional>
 #include <map>
 #include <thread>
@@ -14,6 +15,8 @@
 #include "engine/sampling_defaults.h"
 #include "server/live_requests.h"
 #include "server/offload.h"
+#include "server/ollama_models.h"
+#include "server/openai_models.h"
 #include "server/response_store.h"
 #include "support/temp_dir.h"
 #include "support/tiny_model.h"
@@ -29,7 +32,10 @@ class FakeExchange final : public Exchange {
   }
   const HttpRequest& request() const override { return http; }
   boost::asio::any_io_executor executor() const override { return executor_; }
-  Task send(HttpResponse /*response*/) override { co_return; }
+  Task send(HttpResponse response) override {
+    sent = std::move(response);
+    co_return;
+  }
   Task begin_stream(StreamHead /*head*/) override { co_return; }
   boost::asio::awaitable<bool> write(std::string /*piece*/) override { co_return true; }
   Task end_stream() override { co_return; }
@@ -41,6 +47,7 @@ class FakeExchange final : public Exchange {
   }
 
   HttpRequest http;
+  HttpResponse sent;
   std::function<void()> gone;
   uint32_t n_prompt_tokens = 0;
   uint32_t n_completion_tokens = 0;
@@ -59,12 +66,13 @@ using Choices = std::map<uint32_t, ChoiceText>;
 
 class GenerationTest : public testing::Test {
  protected:
-  std::unique_ptr<ModelManager> make_manager() {
+  std::unique_ptr<ModelManager> make_manager(ModelManagerConfig config = {}) {
     test::write_tiny_model(folder_.path() / "tiny.gguf", {.max_context = 256});
-    ModelManagerConfig config;
     config.host.model_store = folder_.path();
     config.host.system_ollama.clear();
-    config.engine.engine = {.max_context = 256, .kv_bytes = 8 << 20, .max_seqs = 4};
+    config.engine.engine.max_context = 256;
+    config.engine.engine.kv_bytes = 8 << 20;
+    config.engine.engine.max_seqs = 4;
     config.n_threads = 1;
     config.max_batch_tokens = 32;
     return *ModelManager::create(std::move(config), metrics_, log_);
@@ -76,6 +84,7 @@ class GenerationTest : public testing::Test {
     boost::asio::io_context io;
     FakeExchange exchange(io.get_executor());
     exchange.http.arrival_us = arrival_us_;
+    exchange.http.key_salt = key_salt_;
     std::exception_ptr failure;
     boost::asio::co_spawn(io, work(exchange),
                           [&](const std::exception_ptr& thrown) { failure = thrown; });
@@ -132,10 +141,45 @@ class GenerationTest : public testing::Test {
     }
   }
 
+  std::vector<LiveRequests::Row> rows(const std::string& key_salt = "") const {
+    return live_.list(key_salt, monotonic_us());
+  }
+
+  // Until the engine has ended all it was given, and the list says so.
+  void wait_until_computed(Generation& generation, uint32_t n_tokens) const {
+    while (!generation.lease().engine().live().empty() ||
+           rows()[0].n_completion_tokens != n_tokens) {
+      std::this_thread::yield();
+    }
+  }
+
   Choices all(GenerationSpec wanted) {
     Choices choices;
     run([&](FakeExchange& exchange) { return generate(exchange, std::move(wanted), choices); });
     return choices;
+  }
+
+  // Why a model is not to be had.
+  ApiError refusal_of(const std::string& name, ServerContext& context) {
+    ApiError error;
+    run([&](FakeExchange& exchange) -> Task {
+      ModelWish wish(name);
+      const Api<ModelLease> lease = co_await acquire_model(exchange, context, std::move(wish));
+      EXPECT_FALSE(lease.has_value());
+      error = lease.error();
+    });
+    return error;
+  }
+
+  ServerContext context_with(ModelManager& models) {
+    return {.config = config_,
+            .models = models,
+            .metrics = metrics_,
+            .log = log_,
+            .live = live_,
+            .responses = responses_,
+            .offload = offload_,
+            .draining = draining_};
   }
 
   test::TempDir folder_;
@@ -156,6 +200,7 @@ class GenerationTest : public testing::Test {
                          .offload = offload_,
                          .draining = draining_};
   int64_t arrival_us_ = 0;
+  std::string key_salt_;
   std::function<void(Generation&, FakeExchange&)> started_;
   std::optional<ApiError> error_;
   uint32_t n_prompt_logged_ = 0;
@@ -199,6 +244,7 @@ TEST_F(GenerationTest, RefusesAPromptThatFillsTheContextWithBothNumbers) {
   ASSERT_TRUE(error_.has_value());
   EXPECT_EQ(error_->status, 400U);
   EXPECT_EQ(error_->code, "context_length_exceeded");
+  EXPECT_EQ(error_->param, "messages");
   EXPECT_NE(error_->message.find("300"), std::string::npos);
   EXPECT_NE(error_->message.find("256"), std::string::npos);
 }
@@ -217,13 +263,50 @@ TEST_F(GenerationTest, EndsAtAStopToken) {
 TEST_F(GenerationTest, IsListedWhileItRunsAndCanBeCancelledByItsId) {
   size_t n_listed = 0;
   started_ = [&](Generation&, FakeExchange&) {
-    n_listed = live_.list(monotonic_us()).size();
-    EXPECT_TRUE(live_.cancel("test-id"));
+    n_listed = rows().size();
+    EXPECT_TRUE(live_.cancel({.key_salt = "", .request_id = "test-id"}));
   };
   const Choices choices = all(spec(0));
   EXPECT_EQ(n_listed, 1U);
   EXPECT_EQ(choices.at(0).finish, FinishReason::cancelled);
-  EXPECT_TRUE(live_.list(monotonic_us()).empty());
+  EXPECT_TRUE(rows().empty());
+}
+
+TEST_F(GenerationTest, IsSeenAndCancelledByItsOwnKeyOnly) {
+  key_salt_ = "of-one-key";
+  started_ = [&](Generation&, FakeExchange&) {
+    for (const std::string other : {"", "of-another-key", "of-one-ke"}) {
+      EXPECT_TRUE(rows(other).empty());
+      EXPECT_FALSE(live_.cancel({.key_salt = other, .request_id = "test-id"}));
+    }
+    EXPECT_EQ(rows("of-one-key").size(), 1U);
+  };
+  EXPECT_EQ(all(spec(5)).at(0).finish, FinishReason::length);
+}
+
+// The events wait here for their reader, as they do for a client that reads slowly.
+TEST_F(GenerationTest, IsListedWithItsTokensWhenOnlyItsReaderIsSlow) {
+  GenerationSpec wanted = spec(9);
+  wanted.n_choices = 2;
+  std::vector<LiveRequests::Row> seen;
+  started_ = [&](Generation& generation, FakeExchange&) {
+    wait_until_computed(generation, 18);
+    seen = rows();
+  };
+  all(std::move(wanted));
+  ASSERT_EQ(seen.size(), 1U);
+  EXPECT_EQ(seen[0].n_completion_tokens, 18U);
+}
+
+TEST_F(GenerationTest, IsCancelledThoughOnlyItsReaderIsSlow) {
+  started_ = [&](Generation& generation, FakeExchange&) {
+    wait_until_computed(generation, 9);
+    EXPECT_TRUE(live_.cancel({.key_salt = "", .request_id = "test-id"}));
+  };
+  const Choices choices = all(spec(9));
+  EXPECT_EQ(choices.at(0).finish, FinishReason::cancelled);
+  EXPECT_EQ(choices.at(0).text, "");
+  EXPECT_TRUE(rows().empty());
 }
 
 TEST_F(GenerationTest, EndsWhenItsClientGoesAway) {
@@ -238,7 +321,7 @@ TEST_F(GenerationTest, CanBeLeftAtAnyTime) {
     auto generation = Generation::start(exchange, context_, {std::move(*lease), spec(0)});
     EXPECT_TRUE(generation.has_value());
   });
-  EXPECT_TRUE(live_.list(monotonic_us()).empty());
+  EXPECT_TRUE(rows().empty());
   EXPECT_EQ(all(spec(3)).at(0).n_tokens, 3U);  // the engine goes on
 }
 
@@ -251,6 +334,75 @@ TEST_F(GenerationTest, CountsItsDeadlinesFromTheRequestsArrival) {
   EXPECT_EQ(choices.at(0).cause, FinishCause::queue_timeout);
 }
 
+// On an idle server; the queue has no room for all of them at once.
+TEST_F(GenerationTest, MakesMoreChoicesThanTheQueueTakes) {
+  for (const bool by_tokens : {false, true}) {
+    ModelManagerConfig config;
+    config.engine.engine.max_queue = by_tokens ? 1024 : 2;
+    config.engine.engine.max_queue_tokens = by_tokens ? 7 : 1'000'000;  // a prompt has three
+    const std::unique_ptr<ModelManager> models = make_manager(config);
+    ServerContext context = context_with(*models);
+    GenerationSpec wanted = spec(2);
+    wanted.n_choices = 20;
+    Choices choices;
+    run([&](FakeExchange& exchange) -> Task {
+      ModelWish wish("tiny");
+      Api<ModelLease> lease = co_await acquire_model(exchange, context, std::move(wish));
+      auto generation =
+          Generation::start(exchange, context, {std::move(*lease), std::move(wanted)});
+      while (true) {
+        const std::optional<GenerationEvent> event = co_await (*generation)->next();
+        if (!event) {
+          break;
+        }
+        note(*event, choices[event->choice]);
+      }
+    });
+    EXPECT_EQ(choices.size(), 20U);
+    for (const auto& [choice, answer] : choices) {
+      EXPECT_EQ(answer.finish, FinishReason::length) << choice;
+    }
+  }
+}
+
+TEST_F(GenerationTest, SaysThatAModelIsBrokenAndLeavesItOutOfTheLists) {
+  std::ofstream(folder_.path() / "broken.gguf") << "no model";
+  const ApiError error = refusal_of("broken", context_);
+  EXPECT_EQ(error.status, 422U);
+  EXPECT_EQ(error.code, "model_load_failed");
+  EXPECT_EQ(error.param, "model");
+  EXPECT_FALSE(error.retry_after_s.has_value());
+  EXPECT_NE(error.message.find("'broken' cannot be loaded"), std::string::npos) << error.message;
+  EXPECT_EQ(error.message.find('['), std::string::npos) << error.message;
+  const auto listed = [this](Task (*handler)(Exchange&, ServerContext&)) {
+    std::string body;
+    run([&](FakeExchange& exchange) -> Task {
+      exchange.http.path_params = {{"id", "broken"}};
+      co_await handler(exchange, context_);
+      body = exchange.sent.body;
+    });
+    return body;
+  };
+  for (const auto handler : {list_openai_models, ollama_tags}) {
+    EXPECT_NE(listed(handler).find("tiny"), std::string::npos);
+    EXPECT_EQ(listed(handler).find("broken"), std::string::npos);
+  }
+  EXPECT_NE(listed(show_openai_model).find("model_not_found"), std::string::npos);
+}
+
+TEST_F(GenerationTest, TellsNobodyToRetryWhatCanNeverFit) {
+  ModelManagerConfig config;
+  config.memory_bytes = 1 << 20;
+  const std::unique_ptr<ModelManager> models = make_manager(config);
+  ServerContext context = context_with(*models);
+  const ApiError error = refusal_of("tiny", context);
+  EXPECT_EQ(error.status, 400U);
+  EXPECT_EQ(error.code, "unsupported");
+  EXPECT_EQ(error.param, "model");
+  EXPECT_FALSE(error.retry_after_s.has_value());
+  EXPECT_NE(error.message.find("can never be loaded"), std::string::npos) << error.message;
+}
+
 TEST_F(GenerationTest, AsksForAModelThatIsThere) {
   run([&](FakeExchange& exchange) -> Task {
     ModelWish unknown("tony");
@@ -259,7 +411,7 @@ TEST_F(GenerationTest, AsksForAModelThatIsThere) {
     EXPECT_EQ(lease.error().status, 404U);
     EXPECT_EQ(lease.error().code, "model_not_found");
     EXPECT_NE(lease.error().message.find("tiny"), std::string::npos) << lease.error().message;
-    EXPECT_TRUE(live_.list(monotonic_us()).empty());
+    EXPECT_TRUE(rows().empty());
   });
 }
 

@@ -9,12 +9,10 @@
 #include <charconv>
 #include <stdexcept>
 
-#include <boost/asio/redirect_error.hpp>
-#include <boost/asio/steady_timer.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
 
 #include "base/system_info.h"
+#include "server/inbox.h"
 
 namespace quern::server::test {
 namespace {
@@ -75,18 +73,54 @@ Task silent(Exchange& /*exchange*/, ServerContext& /*context*/) {
   co_return;
 }
 
-Task hold(Exchange& exchange, ServerContext& /*context*/) {
-  boost::asio::steady_timer timer(exchange.executor(),
-                                  std::chrono::steady_clock::time_point::max());
-  exchange.on_client_gone([&timer] {
+using Words = Inbox<std::string>;
+
+// Where tell() puts its words.
+struct Listeners {
+  std::mutex mutex;
+  std::vector<std::shared_ptr<Words>> all;
+};
+
+Listeners& listeners() {
+  static Listeners instance;
+  return instance;
+}
+
+std::shared_ptr<Words> listen_for_words(Exchange& exchange) {
+  const auto words = std::make_shared<Words>(exchange.executor());
+  exchange.on_client_gone([words] {
     notes().add("gone");
-    timer.cancel();
+    words->interrupt();
   });
+  {
+    const std::lock_guard lock(listeners().mutex);
+    listeners().all.push_back(words);
+  }
   notes().add("held");
-  error_code ignored;
-  co_await timer.async_wait(boost::asio::redirect_error(boost::asio::use_awaitable, ignored));
+  return words;
+}
+
+Task hold(Exchange& exchange, ServerContext& /*context*/) {
+  const std::shared_ptr<Words> words = listen_for_words(exchange);
+  const Words::Guard guard(words);
+  co_await words->next();
   HttpResponse response;
   co_await exchange.send(std::move(response));
+}
+
+Task drip(Exchange& exchange, ServerContext& /*context*/) {
+  StreamHead head;
+  co_await exchange.begin_stream(std::move(head));
+  const std::shared_ptr<Words> words = listen_for_words(exchange);
+  const Words::Guard guard(words);
+  std::optional<std::string> word;
+  do {
+    word = co_await words->next();
+    if (word) {
+      std::string piece = *word;
+      co_await exchange.write(std::move(piece));
+    }
+  } while (word && *word != "end");
 }
 
 Task flood(Exchange& exchange, ServerContext& /*context*/) {
@@ -101,7 +135,7 @@ Task flood(Exchange& exchange, ServerContext& /*context*/) {
   notes().add("flood ended");
 }
 
-constexpr std::array<Route, 14> kRoutes = {{
+constexpr std::array<Route, 15> kRoutes = {{
     {.method = "GET", .pattern = "/echo", .handler = echo},
     {.method = "POST", .pattern = "/echo", .handler = echo},
     {.method = "GET", .pattern = "/open", .handler = echo, .is_open = true, .while_draining = true},
@@ -115,6 +149,7 @@ constexpr std::array<Route, 14> kRoutes = {{
     {.method = "GET", .pattern = "/throw_late", .handler = throw_late},
     {.method = "GET", .pattern = "/silent", .handler = silent},
     {.method = "GET", .pattern = "/hold", .handler = hold},
+    {.method = "GET", .pattern = "/drip", .handler = drip},
     {.method = "GET", .pattern = "/flood", .handler = flood},
 }};
 
@@ -157,6 +192,13 @@ Notes& notes() {
   return *g_notes;
 }
 
+void tell(const std::string& word) {
+  const std::lock_guard lock(listeners().mutex);
+  for (const auto& words : listeners().all) {
+    words->push(word);
+  }
+}
+
 std::vector<std::span<const Route>> test_routes() {
   return {kRoutes};
 }
@@ -191,6 +233,8 @@ TestServer::TestServer(ServerConfig config, ModelManagerConfig models)
 TestServer::~TestServer() {
   server_->stop();
   join();
+  const std::lock_guard lock(listeners().mutex);
+  listeners().all.clear();
 }
 
 void TestServer::join() {

@@ -41,9 +41,14 @@ class Notes {
 Notes& notes();
 
 // GET and POST /echo, /open (no key needed), /salt, /items/{id}, /names/{name+}; GET /stream,
-// /throw, /throw_late, /silent (answers nothing), /hold (until its client goes away), /flood (until
-// it cannot write any more); GET /v1/throw and /api/throw in their dialects.
+// /throw, /throw_late, /silent (answers nothing), /hold (until tell(), or its client goes away),
+// /drip (streams what tell() says until "end", or its client goes away), /flood (until it cannot
+// write any more); GET /v1/throw and /api/throw in their dialects. Those that wait note "held", and
+// "gone" when their client went away.
 std::vector<std::span<const Route>> test_routes();
+
+// To every /hold and /drip that noted "held".
+void tell(const std::string& word);
 
 class TestServer {
  public:

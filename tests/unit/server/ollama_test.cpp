@@ -124,7 +124,7 @@ TEST(OllamaRequest, ToolCallsComeBackWithObjectArguments) {
     {"role":"tool","tool_name":"get","content":"11 degrees"}],
     "tools":[{"type":"function","function":{"name":"get","description":"d","parameters":{"type":"object","properties":{}}}}]})");
   ASSERT_TRUE(call) << call.error().message;
-  EXPECT_TRUE(call->fields.needs_thinking);
+  EXPECT_EQ(call->input.reasoning_field, "think");
   EXPECT_EQ(call->input.tool_names, std::vector<std::string>{"get"});
   const auto& messages = call->input.messages.items();
   ASSERT_EQ(messages.size(), 3U);

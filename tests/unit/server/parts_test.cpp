@@ -100,17 +100,21 @@ TEST(LiveRequests, AreListedWhileTheirTicketsLive) {
       live.add({.request_id = "a", .model = "m", .arrival_us = 10, .cancel = cancel});
   const LiveRequests::Ticket second = live.add(
       {.request_id = "a", .model = "m", .priority = 3, .arrival_us = 20, .cancel = cancel});
-  const auto rows = live.list(30);
+  const LiveRequests::Ticket others =
+      live.add({.request_id = "a", .key_salt = "k", .model = "m", .cancel = cancel});
+  const auto rows = live.list("", 30);
   ASSERT_EQ(rows.size(), 2U);
   EXPECT_EQ(rows[0].age_us, 20);
   EXPECT_EQ(rows[1].priority, 3);
   EXPECT_EQ(rows[0].state, LiveRequest::State::queued);
-  EXPECT_TRUE(live.cancel("a"));
+  EXPECT_TRUE(live.cancel({.key_salt = "", .request_id = "a"}));
   EXPECT_EQ(n_cancelled, 2);
-  EXPECT_FALSE(live.cancel("b"));
+  EXPECT_FALSE(live.cancel({.key_salt = "", .request_id = "b"}));
+  EXPECT_FALSE(live.cancel({.key_salt = "l", .request_id = "a"}));
   const LiveRequests::Ticket moved = std::move(*first);
   first.reset();
-  EXPECT_EQ(live.list(30).size(), 2U);
+  EXPECT_EQ(live.list("", 30).size(), 2U);
+  EXPECT_EQ(live.list("k", 30).size(), 1U);
 }
 
 TEST(Inbox, BringsValuesFromAnotherThreadInOrder) {

@@ -1,0 +1,27 @@
+// Which of the models found can be served. For the lists of models of all dialects.
+// Used on the server's io thread; the disk is read on the offload worker.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "engine/discovery.h"
+#include "gguf/scan.h"
+#include "server/exchange.h"
+#include "server/server_context.h"
+
+namespace quern::server {
+
+struct ServableModel {
+  FoundModel found;
+  ModelSummary summary;
+};
+
+// All whose file's head is whole and says that it is a model: neither broken ones nor projectors,
+// adapters and vocabularies.
+boost::asio::awaitable<std::vector<ServableModel>> servable_models(ServerContext& context);
+// The one that the list writes so; empty when there is none.
+boost::asio::awaitable<std::vector<ServableModel>> servable_model(ServerContext& context,
+                                                                  std::string name);
+
+}  // namespace quern::server

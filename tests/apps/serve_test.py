@@ -1,0 +1,242 @@
+"""Drives `quern serve` as an operator does: its start, its refusals, its signals, its keys.
+
+usage: serve_test.py QUERN [unittest arguments]. Model: golden/stories260k. What is waited for are lines and sockets.
+"""
+import contextlib
+import http.client
+import json
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import unittest
+
+GOLDEN = pathlib.Path(os.environ.get("QUERN_GOLDEN", "../shared/golden"))
+STORIES = GOLDEN / "stories260k" / "stories260K.gguf"
+LIMIT_S = 240  # only a server that is broken, or hangs, is met by it
+QUERN = ""
+SCRATCH = None
+
+
+def environment():
+    env = dict(os.environ, HOME=str(SCRATCH), LANG="C.UTF-8")
+    for name in ("QUERN_MODELS", "QUERN_ISA", "QUERN_FAIL_POINTS"):
+        env.pop(name, None)
+    return env
+
+
+def refused(*words):
+    return subprocess.run([QUERN, "serve", *map(str, words)], stdin=subprocess.DEVNULL, capture_output=True,
+                          timeout=LIMIT_S, check=False, env=environment())
+
+
+class Server:
+    """A server on a free port; its lines are read as they come. What still runs at the end is killed."""
+
+    def __init__(self, *words):
+        self.process = subprocess.Popen(  # pylint: disable=consider-using-with
+            [QUERN, "serve", "--port", "0", *map(str, words)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, env=environment())
+        self.lines = []
+        self.watchdog = threading.Timer(LIMIT_S, self.process.kill)
+        self.watchdog.start()
+        self.port = int(self.wait_for_line("listening on").rsplit(":", 1)[1].rstrip('"}'))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.watchdog.cancel()
+        self.process.communicate()
+
+    def wait_for_line(self, text):
+        for line in self.process.stderr:
+            self.lines.append(line.decode().rstrip("\n"))
+            if text in self.lines[-1]:
+                return self.lines[-1]
+        raise AssertionError(f"no line with {text!r} in {self.lines}")
+
+    def exit_code(self):
+        self.lines += self.process.stderr.read().decode().splitlines()
+        return self.process.wait(timeout=LIMIT_S)
+
+    def ask(self, method, path, body=None, **headers):
+        """(status, JSON, headers)"""
+        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=LIMIT_S)) as connection:
+            connection.request(method, path, None if body is None else json.dumps(body), headers)
+            answer = connection.getresponse()
+            return answer.status, json.loads(answer.read()), answer.headers
+
+    @contextlib.contextmanager
+    def held_stream(self):
+        """A stream of which only the head was read, and which is more than the kernels buffer: it lives until it is read."""
+        body = {"prompt": "Once", "max_tokens": 6000, "ignore_eos": True, "stream": True, "logprobs": 5, "seed": 1}
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=LIMIT_S)
+        with contextlib.closing(connection):
+            connection.sock = socket.socket()
+            connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            connection.sock.connect(("127.0.0.1", self.port))
+            connection.request("POST", "/v1/completions", json.dumps(body))
+            yield connection.getresponse()
+
+
+def events(answer):
+    lines = answer.read().decode().splitlines()
+    return [line.removeprefix("data: ") for line in lines if line]
+
+
+class Start(unittest.TestCase):
+    def test_it_says_where_it_listens_and_when_it_is_ready(self):
+        with Server(STORIES, "--ctx", 128) as server:
+            self.assertRegex(server.lines[0], r"\Aquern: listening on http://127\.0\.0\.1:[1-9][0-9]*\Z")
+            server.wait_for_line(" ready")
+            self.assertEqual(server.ask("GET", "/health/live")[:2], (200, {"status": "live"}))
+            self.assertEqual(server.ask("GET", "/health/ready")[:2], (200, {"status": "ready", "reason": ""}))
+            status, health, _ = server.ask("GET", "/health")
+            self.assertEqual((status, health["state"]), (200, "ready"))
+            self.assertEqual([model["name"] for model in health["models"]], ["stories260K"])
+            server.process.send_signal(signal.SIGTERM)
+            self.assertEqual(server.exit_code(), 0)
+            self.assertEqual(server.process.stdout.read(), b"")
+
+    def test_lines_for_programs_are_json(self):
+        with Server("--log-format", "json") as server:
+            server.process.send_signal(signal.SIGTERM)
+            self.assertEqual(server.exit_code(), 0)
+            for line in server.lines:
+                self.assertIn("level", json.loads(line))
+
+
+class Refusals(unittest.TestCase):
+    def assert_refused(self, done, code, *words):
+        error = done.stderr.decode()
+        self.assertEqual(done.returncode, code, error)
+        self.assertEqual(done.stdout, b"")
+        self.assertRegex(error, r"\Aquern: \[[a-z]+\] [^\n]+\n\Z")
+        for word in words:
+            self.assertIn(word, error)
+
+    def test_a_port_that_is_in_use(self):
+        with socket.create_server(("127.0.0.1", 0)) as other:
+            port = other.getsockname()[1]
+            self.assert_refused(refused("--port", port), 3, "the port is in use", str(port), "--port")
+
+    def test_an_address_that_is_not_ours(self):
+        self.assert_refused(refused("--host", "192.0.2.1", "--port", 0, "--insecure"), 3, "192.0.2.1")  # of RFC 5737
+
+    def test_a_model_that_is_missing_or_broken(self):
+        data = STORIES.read_bytes()
+        folder = SCRATCH / "broken"
+        folder.mkdir()
+        cut, junk, empty = folder / "cut.gguf", folder / "junk.gguf", folder / "empty.gguf"
+        cut.write_bytes(data[:len(data) // 2])
+        junk.write_bytes(b"no model at all" * 100)
+        empty.write_bytes(b"")
+        for name in ("nope", SCRATCH / "nope.gguf", SCRATCH):
+            self.assert_refused(refused("--port", 0, name), 1, pathlib.Path(name).name)
+        for file in (cut, junk, empty):
+            self.assert_refused(refused("--port", 0, file), 1, file.name)
+            self.assert_refused(refused("--port", 0, file.stem, "--models", folder), 1, file.name)
+            self.assert_refused(refused("--port", 0, STORIES, file), 1, file.name)  # beside one that is fine
+
+    def test_a_model_that_can_never_fit(self):
+        self.assert_refused(refused("--port", 0, STORIES, "--memory-bytes", "1MiB"), 1, "stories260K", "--memory-bytes")
+
+    def test_flags_that_are_wrong(self):
+        for words in (["--port", 70000], ["--port", "x"], ["--no-such-flag"], ["--log-format", "xml"], ["--max-seqs", 0],
+                      ["--kv-type", "f8"], ["--ctx", 1], ["--drain-timeout", 0], ["--memory-bytes", "much"],
+                      ["--api-key", ""], ["--api-key", "two words"]):
+            with self.subTest(words=words):
+                self.assert_refused(refused(*words), 2)
+        self.assert_refused(refused("--host", "0.0.0.0", "--port", 0), 2, "no API key", "--insecure")
+
+    def test_a_key_file_that_cannot_be_used(self):
+        empty = SCRATCH / "no-keys"
+        empty.write_text("# none yet\n\n")
+        empty.chmod(0o600)
+        self.assert_refused(refused("--port", 0, "--api-key-file", SCRATCH / "nope"), 1, "nope")
+        self.assert_refused(refused("--port", 0, "--api-key-file", SCRATCH), 1)
+        self.assert_refused(refused("--port", 0, "--api-key-file", empty), 1, "no key")
+
+
+class Keys(unittest.TestCase):
+    def test_only_who_has_a_key_of_the_file_may_ask(self):
+        file = SCRATCH / "keys"
+        file.write_text("# two of them\nfirst-key\n  second-key  \n")
+        file.chmod(0o600)
+        with Server("--api-key-file", file, "--host", "0.0.0.0") as server:
+            self.assertEqual(len(server.lines), 1, server.lines)
+            for headers in ({}, {"Authorization": "Bearer third-key"}, {"x-api-key": "# two of them"}):
+                self.assertEqual(server.ask("GET", "/v1/models", **headers)[0], 401)
+            for headers in ({"Authorization": "Bearer first-key"}, {"x-api-key": "second-key"}):
+                self.assertEqual(server.ask("GET", "/v1/models", **headers)[0], 200)
+            self.assertEqual(server.ask("GET", "/health/live")[0], 200)
+            self.assertEqual(server.ask("GET", "/health")[0], 401)
+
+    def test_a_file_that_everybody_can_read_is_told(self):
+        file = SCRATCH / "open-keys"
+        file.write_text("a-key\n")
+        file.chmod(0o644)
+        with Server("--api-key-file", file) as server:
+            self.assertIn("chmod 600", server.lines[0])
+
+
+class Signals(unittest.TestCase):
+    """A stream that is not read yet is what runs when the signal comes."""
+
+    def test_each_of_them_drains(self):
+        for name in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            with self.subTest(name=name), Server(STORIES, "--ctx", 20000, "--drain-timeout", LIMIT_S) as server:
+                with server.held_stream() as answer:
+                    self.assertEqual(answer.status, 200)
+                    server.process.send_signal(name)
+                    server.wait_for_line("draining")
+                    status, error, headers = server.ask("POST", "/v1/completions", {"prompt": "Once"})
+                    self.assertEqual((status, error["error"]["code"]), (503, "draining"))
+                    self.assertGreater(int(headers["Retry-After"]), 0)
+                    self.assertEqual(server.ask("GET", "/health/live")[0], 200)
+                    status, ready, _ = server.ask("GET", "/health/ready")
+                    self.assertEqual((status, ready["status"]), (503, "draining"))
+                    self.assertIsNone(server.process.poll())
+                    stream = events(answer)
+                self.assertEqual(stream[-1], "[DONE]")
+                finish = [choice["finish_reason"] for event in stream[:-1] for choice in json.loads(event)["choices"]]
+                self.assertEqual((finish[-1], set(finish[:-1])), ("length", {None}))
+                self.assertEqual(server.exit_code(), 0)
+
+    def test_a_second_one_ends_it_at_once(self):
+        for second in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            with self.subTest(second=second), Server(STORIES, "--ctx", 20000, "--drain-timeout", LIMIT_S) as server:
+                with server.held_stream():
+                    server.process.send_signal(signal.SIGTERM)
+                    server.wait_for_line("draining")
+                    server.process.send_signal(second)
+                    self.assertEqual(server.exit_code(), 130)
+
+    def test_when_the_time_is_over_what_runs_is_cancelled(self):
+        with Server(STORIES, "--ctx", 20000, "--drain-timeout", 1) as server:
+            with server.held_stream() as answer:
+                server.process.send_signal(signal.SIGTERM)
+                self.assertEqual(server.exit_code(), 0)
+                self.assertEqual(answer.status, 200)
+
+
+def main():
+    global QUERN, SCRATCH
+    QUERN = str(pathlib.Path(sys.argv.pop(1)).resolve())
+    if not STORIES.exists():
+        print(f"golden: 0 run, 1 skipped (there is no {STORIES})")
+        sys.exit(1 if os.environ.get("QUERN_REQUIRE_GOLDEN") == "1" else 0)
+    with tempfile.TemporaryDirectory() as folder:
+        SCRATCH = pathlib.Path(folder)
+        unittest.main(verbosity=2)
+
+
+if __name__ == "__main__":
+    main()
