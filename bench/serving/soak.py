@@ -4,7 +4,7 @@
     quern serve MODEL --kv-bytes 100663296 &
     bench/serving/soak.py --url http://127.0.0.1:11434 --pid $! --seconds 600
 
-Prints the resident memory every 30 seconds, then by how much it grew from the moment when the pool had been filled twice.
+Prints the resident memory every five seconds, then by how much it grew from the moment when the pool had been filled twice.
 """
 import argparse
 import asyncio
