@@ -16,9 +16,10 @@ QUERN_BUILD=$build tools/world.sh
 QUERN_BUILD=$build tools/clients.sh
 unset LLVM_PROFILE_FILE
 llvm-profdata-19 merge --sparse "$profiles"/*.profraw -o "$build/coverage.profdata"
-programs=()
+# The program comes first: where several have a function that not all of them call, llvm-cov believes the first one.
+programs=(--object "$build/quern")
 while IFS= read -r program; do programs+=(--object "$program"); done \
-  < <(find "$build/tests" "$build"/quern "$build"/libquern.so* -type f -perm -u+x \
+  < <(find "$build/tests" "$build"/libquern.so* -type f -perm -u+x \
     \( -name 'test_*' -o -name 'quern*' -o -name 'libquern.so*' \) | sort)
 common=(--instr-profile "$build/coverage.profdata" "${programs[@]}" --ignore-filename-regex '/(tests|apps|build)/|^/usr/')
 llvm-cov-19 show "${common[@]}" >"$build/coverage.txt"
