@@ -48,12 +48,13 @@ TEST_F(BenchmarkTest, ToldIsTheMedianOfAllRepetitions) {
   EXPECT_GT(sorted[0], 0.0);
 }
 
-// A token of each of 3 sequences is one pass over the weights: reads a token = weights / 3.
+// A token of each of 3 sequences is one pass over the weights, whose last rows fill up to a tile.
 TEST_F(BenchmarkTest, CountsTheWeightsThatAPassReads) {
   const BenchmarkResult result = run({.n_gen = 4, .n_seqs = 3, .n_reps = 1});
   const WeightCount weights = count_weights(*loaded_);
   const double bytes_per_token = result.gb_per_s * 1e9 / result.tokens_per_s;
-  EXPECT_NEAR(bytes_per_token, static_cast<double>(weights.n_bytes) / 3, 1.0);
+  EXPECT_GE(bytes_per_token, static_cast<double>(weights.n_bytes) / 3 - 1.0);
+  EXPECT_LT(bytes_per_token, static_cast<double>(weights.n_bytes) / 3 * 1.02);
   const double ops_per_token = result.tops * 1e12 / result.tokens_per_s;
   EXPECT_NEAR(ops_per_token,
               2.0 * static_cast<double>(weights.n_layer_weights + weights.n_head_weights), 1.0);
@@ -64,7 +65,8 @@ TEST_F(BenchmarkTest, CountsTheWeightsThatAPassReads) {
 // embedding is looked up, not multiplied with.
 TEST_F(BenchmarkTest, CountsNoEmbeddingThatIsNoHead) {
   const WeightCount weights = count_weights(*loaded_);
-  const uint64_t per_layer = uint64_t{256} * 256 * 2 + uint64_t{128} * 256 * 2 + uint64_t{256} * 512 * 3;
+  const uint64_t per_layer =
+      uint64_t{256} * 256 * 2 + uint64_t{128} * 256 * 2 + uint64_t{256} * 512 * 3;
   EXPECT_EQ(weights.n_layer_weights, 2 * per_layer);
   EXPECT_EQ(weights.n_head_weights, uint64_t{300} * 256);
   EXPECT_EQ(weights.n_bytes, (2 * per_layer + uint64_t{300} * 256) / 32 * 18);  // Q4_0

@@ -1,5 +1,5 @@
-// The loops behind percentages of the machine's peak, on every instruction set of this machine. What
-// they promise (kernel_table.h): at least the amount asked for, told truthfully.
+// The loops behind percentages of the machine's peak, on every instruction set of this machine.
+// What they promise (kernel_table.h): at least the amount asked for, told truthfully.
 #include <gtest/gtest.h>
 
 #include "base/aligned_buffer.h"

@@ -111,8 +111,9 @@ TEST_F(WeightLoaderTest, WarnsOfTensorsThatNobodyAskedFor) {
   ASSERT_TRUE(loader.has_value());
   ASSERT_TRUE(loader->matrix("a.weight", 2, 32).has_value());
   loader->warn_about_unused(log);
-  EXPECT_EQ(lines, (std::vector<std::string>{
-                       "[model] tensor 'b.weight' is not used by architecture 'llama'"}));
+  EXPECT_EQ(
+      lines,
+      (std::vector<std::string>{"[model] tensor 'b.weight' is not used by architecture 'llama'"}));
   ASSERT_TRUE(loader->matrix("b.weight", 2, 32).has_value());
   loader->warn_about_unused(log);
   EXPECT_EQ(lines.size(), 1U);

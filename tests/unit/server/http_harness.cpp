@@ -158,7 +158,8 @@ Notes& notes() {
 }
 
 std::vector<std::span<const Route>> test_routes() {
-  return {kRoutes};
+  return {kRoutes,         admin_routes(),    openai_routes(), responses_routes(),
+          ollama_routes(), anthropic_routes()};
 }
 
 TestServer::TestServer(ServerConfig config, ModelManagerConfig models)

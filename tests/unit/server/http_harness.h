@@ -1,5 +1,5 @@
-// A server on a free port of this machine with routes of the test's own, and a client that speaks
-// to it byte by byte.
+// A server on a free port of this machine with all its routes and some of the test's own, and a
+// client that speaks to it byte by byte.
 #pragma once
 
 #include <atomic>
@@ -42,7 +42,7 @@ Notes& notes();
 
 // GET and POST /echo, /open (no key needed), /salt, /items/{id}, /names/{name+}; GET /stream,
 // /throw, /throw_late, /silent (answers nothing), /hold (until its client goes away), /flood (until
-// it cannot write any more); GET /v1/throw and /api/throw in their dialects.
+// it cannot write any more); GET /v1/throw and /api/throw in their dialects; and the program's own.
 std::vector<std::span<const Route>> test_routes();
 
 class TestServer {
