@@ -17,6 +17,7 @@ QUERN_BUILD=$build tools/clients.sh
 unset LLVM_PROFILE_FILE
 llvm-profdata-19 merge --sparse "$profiles"/*.profraw -o "$build/coverage.profdata"
 # The program comes first: where several have a function that not all of them call, llvm-cov believes the first one.
+# What it warns of as mismatched are the empty entries for the others.
 programs=(--object "$build/quern")
 while IFS= read -r program; do programs+=(--object "$program"); done \
   < <(find "$build/tests" "$build"/libquern.so* -type f -perm -u+x \
