@@ -94,6 +94,7 @@ fuzz: ## Run each fuzz target for FUZZ_SECONDS (default 60)
 
 coverage: ## Line coverage of the tests outside apps/; fails under 90%
 	@tools/setup.sh build python coverage
+	@command -v npm >/dev/null || tools/setup.sh node || true
 	@tools/configure.sh coverage
 	@ninja -C build/coverage -j $(JOBS)
 	@$(MAKE) --no-print-directory model

@@ -84,14 +84,6 @@ EngineThread& ModelLease::engine() const {
   return *served_->engine;
 }
 
-int64_t ModelLease::loaded_us() const {
-  return served_->loaded_us;
-}
-
-int64_t ModelLease::load_duration_us() const {
-  return served_->load_duration_us;
-}
-
 // ---- ModelManager ----
 
 Result<std::unique_ptr<ModelManager>> ModelManager::create(ModelManagerConfig config,

@@ -62,8 +62,6 @@ class ModelLease {
   const std::string& name() const { return name_; }
   LoadedModel& model() const;  // tokenizer() and chat_template() from any thread
   EngineThread& engine() const;
-  int64_t loaded_us() const;  // monotonic, when the load ended
-  int64_t load_duration_us() const;
 
  private:
   friend class ModelManager;

@@ -168,12 +168,6 @@ std::optional<int64_t> Fields::read_integer(std::string_view name, Range<int64_t
   return number;
 }
 
-void Fields::real(std::string_view name, float& out, Range<double> range) {
-  if (const auto number = read_real(name, range)) {
-    out = static_cast<float>(*number);
-  }
-}
-
 void Fields::real(std::string_view name, std::optional<float>& out, Range<double> range) {
   if (const auto number = read_real(name, range)) {
     out = static_cast<float>(*number);

@@ -52,7 +52,6 @@ class Fields {
   // `prefix` goes before names in errors: "options." for Ollama's.
   explicit Fields(const Json& object, std::string prefix = {});
 
-  void real(std::string_view name, float& out, Range<double> range);
   void real(std::string_view name, std::optional<float>& out, Range<double> range);
   void integer(std::string_view name, int64_t& out, Range<int64_t> range);
   // `range` must lie within what Int holds.

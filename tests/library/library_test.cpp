@@ -1,6 +1,7 @@
 // The library as its users have it: through quern.h and quern.hpp alone, linked with libquern.so.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cmath>
 #include <stdexcept>
@@ -131,6 +132,49 @@ TEST_F(LibraryTest, EmbeddingsHaveLengthOne) {
   EXPECT_NEAR(square, 1.0, 1e-5);
 }
 
+TEST_F(LibraryTest, AStopTextEndsTheAnswerBeforeIt) {
+  GenerateOptions options{.max_tokens = 20, .seed = kTalkativeSeed};
+  const std::string whole = generate("hello", options).text;
+  const auto is_plain = [](char c) { return c >= ' ' && c < 0x7F; };
+  const auto plain = std::find_if(whole.begin(), whole.end(), is_plain);
+  ASSERT_NE(plain, whole.end());
+  const std::string stop(1, *plain);
+  options.stop = {stop};
+  const Result cut = generate("hello", options);
+  EXPECT_EQ(cut.text, whole.substr(0, whole.find(stop)));
+  EXPECT_EQ(cut.numbers.finish, QUERN_FINISH_STOP);
+}
+
+TEST_F(LibraryTest, AnAnswerEndsByLengthAtItsLimit) {
+  const Result result = generate("hello", {.max_tokens = 3, .seed = kTalkativeSeed});
+  EXPECT_EQ(result.numbers.finish, QUERN_FINISH_LENGTH);
+  EXPECT_EQ(result.numbers.completion_tokens, 3U);
+}
+
+TEST_F(LibraryTest, TellsHowFarALoadHasCome) {
+  std::vector<uint64_t> done;
+  uint64_t total = 0;
+  const auto model =
+      Model::load(path(), {.n_threads = 1, .on_progress = [&](uint64_t now, uint64_t all) {
+                             done.push_back(now);
+                             total = all;
+                           }});
+  ASSERT_TRUE(model.has_value()) << model.error().message;
+  ASSERT_FALSE(done.empty());
+  EXPECT_TRUE(std::ranges::is_sorted(done));
+  EXPECT_EQ(done.back(), total);
+  EXPECT_GT(total, 0U);
+  EXPECT_LE(total, model->stats().weights_bytes);
+}
+
+TEST_F(LibraryTest, TellsItsVersionAndTheModelsContext) {
+  const std::string version = quern_version();
+  EXPECT_EQ(std::ranges::count(version, '.'), 2) << version;
+  EXPECT_EQ(version.find_first_not_of("0123456789."), std::string::npos) << version;
+  EXPECT_EQ(model_->context_tokens(), 512U);
+  EXPECT_EQ(Model::load(path(), {.n_threads = 1, .context_tokens = 64})->context_tokens(), 64U);
+}
+
 TEST_F(LibraryTest, TellsItsNumbers) {
   // The last event of a request comes out of its last step, which is counted after it.
   generate("hello", {.max_tokens = 5, .temperature = 0.0F});
@@ -149,6 +193,35 @@ TEST_F(LibraryTest, AnOlderProgramsShortStructIsWrittenWithinItsBounds) {
   stats.prompt_tokens = 4711;
   quern_get_stats(model, &stats);
   EXPECT_EQ(stats.prompt_tokens, 4711U);
+  quern_model_free(model);
+}
+
+// The code of an error, which is freed.
+quern_code code_of(quern_error* error) {
+  const quern_code code = quern_error_code(error);
+  quern_error_free(error);
+  return code;
+}
+
+TEST_F(LibraryTest, MissingArgumentsAreRefused) {
+  quern_model* model = nullptr;
+  ASSERT_EQ(quern_model_load(path().c_str(), nullptr, &model), nullptr);
+  quern_generate_options options;
+  quern_generate_options_init(model, &options);
+  quern_request* request = nullptr;
+  EXPECT_EQ(code_of(quern_generate(nullptr, &options, &request)), QUERN_INVALID_INPUT);
+  EXPECT_EQ(code_of(quern_generate(model, nullptr, &request)), QUERN_INVALID_INPUT);
+  EXPECT_EQ(code_of(quern_generate(model, &options, nullptr)), QUERN_INVALID_INPUT);
+  options.prompt = "hi";
+  const char* const stop[] = {"x", nullptr};
+  options.stop = stop;
+  options.n_stop = 2;
+  EXPECT_EQ(code_of(quern_generate(model, &options, &request)), QUERN_INVALID_INPUT);
+  float value = 0;
+  EXPECT_EQ(code_of(quern_embed(model, nullptr, &value)), QUERN_INVALID_INPUT);
+  EXPECT_EQ(code_of(quern_embed(model, "hi", nullptr)), QUERN_INVALID_INPUT);
+  EXPECT_EQ(code_of(quern_embed(nullptr, "hi", &value)), QUERN_INVALID_INPUT);
+  EXPECT_EQ(code_of(quern_wait(nullptr, nullptr)), QUERN_INVALID_INPUT);
   quern_model_free(model);
 }
 

@@ -110,8 +110,44 @@ STATEMENTS = [
 ]
 
 
+# What templates seldom do: arguments that do not fit, rare directives, members of the engine's own objects.
+RARE = [
+    # % and format
+    "{{ '%(a' % d }}", "{{ '%(a)s' % n }}", "{{ '%(zz)s' % d }}", "{{ '%*d|%-5d|' % (4, n, n) }}", "{{ '%*d|' % (-4, n) }}",
+    "{{ '%*d' % ('x', n) }}", "{{ '%s %s' % (1,) }}", "{{ '%ld %hd %Ld' % (1, 2, 3) }}", "{{ '%c%c' % ('x', 65) }}",
+    "{{ '%3c|%-3c|' % ('ß', 223) }}", "{{ '%c' % -1 }}", "{{ '%c' % 'ab' }}", "{{ '%' % 1 }}", "{{ '%5' % 1 }}",
+    "{{ '{:.3}'.format(12.5) }}", "{{ '{:.3}'.format(1234.5) }}", "{{ '{:.3}'.format(100.0) }}", "{{ '{:.3}'.format(99.0) }}",
+    "{{ '{:.3}|{:.3}|{:.1}|{:.1}|{:.0}|{:.6}|{:.2}'.format(99.96, 99.94, 5.0, 0.0, 5.0, 123456.0, 12.5) }}", "{{ '{:.5}|{:.4}'.format(12000.0, 1e-7) }}",
+    "{{ '%f|%5.1f|%e' % ('inf'|float, 'nan'|float, '-inf'|float) }}", "{% set x = fnum|float * 1e308 %}{{ '{:e} {:%} {:F} {:.2}'.format(x - x, x, -x, x) }}",
+    "{{ 'inf'|float|round(2) }}", "{{ 1.5|round(400) }}", "{{ 1.5|round(-400) }}", "{{ (-1.5)|round(-400) }}",
+    # strftime
+    "{{ strftime_now('%C|%k|%l|%P|%n|%t|%r|%z|%Z|%f|%h') }}", "{{ strftime_now('%') }}", "{{ strftime_now('a%') }}", "{{ strftime_now('%Q') }}",
+    "{{ strftime_now('%-d %-H %_d %_H %0e %^a %^B') }}",
+    # members and types of the engine's own objects
+    "{{ namespace(a=1).b }}", "{{ namespace(a=1).b.c }}", "{{ cycler('a').zz }}", "{{ cycler('a').zz.y }}", "{{ joiner().zz.y }}",
+    "{% macro m() %}{% endmacro %}{{ m.zz.y }}", "{{ namespace() + 1 }}", "{{ cycler('a') + 1 }}", "{{ joiner() + 1 }}", "{{ range + 1 }}",
+    "{% macro m() %}{% endmacro %}{{ m + 1 }}", "{% for x in l %}{{ loop + 1 }}{% endfor %}", "{% for x in l %}{{ loop['index'] }}{{ loop['zz'] }}{% endfor %}",
+    "{% for x in l %}{{ loop['zz'].y }}{% endfor %}", "{% set n.x = 1 %}", "{% set d.x = 1 %}", "{% set undef.x = 1 %}",
+    # calls
+    "{{ dict(*1) }}", "{{ dict(**1) }}", "{{ dict(**{1: 2}) }}", "{{ dict(**d) == d }}", "{{ dict(a=1, a=2) }}", "{{ dict(*[[('a', 1)]]) }}",
+    "{% call undef() %}{% endcall %}", "{{ d.zz() }}", "{% if t %}{{ 1|nosuch }}{% endif %}", "{% if t %}{% filter nosuch %}x{% endfilter %}{% endif %}",
+    "{% if t %}{{ 1 is nosuch }}{% endif %}", "{{ 'a'.replace('a') }}", "{{ l|join('-', d='x') }}", "{{ l|batch }}",
+    "{{ s.split(undef) }}", "{{ s.center('x') }}", "{{ s.startswith(1) }}", "{{ s|replace('l') }}", "{{ s|indent('a', 1, 2, 3) }}",
+    "{{ s|truncate(2) }}", "{{ s|truncate(5, leeway=-1) }}", "{{ '%(a)s-%(b)05d'|format(a=1, b=2) }}", "{{ '%s'|format(1, a=2) }}", "{{ '%(a)s'|format(b=1) }}",
+    "{{ 'a < b & <b>x</b> <!-- c --> y <'|striptags }}", "{{ {'a': none, 'b': undef, 'c': 1}|xmlattr }}", "{{ {'c d': 1}|xmlattr }}",
+    "{{ {'a': 'x\"<', 'b': 2}|xmlattr(false) }}", "{{ {}|xmlattr }}",
+    # statements
+    "{% set a, b, c = [1, 2] %}", "{% set a, b = [1, 2, 3] %}", "{% for a, b in [[1]] %}{% endfor %}", "{% for a, b in [1] %}{% endfor %}",
+    "{% for x in l %}a{% set y %}b{% break %}{% endset %}c{% endfor %}d", "{% for x in l %}a{% filter upper %}b{% continue %}{% endfilter %}c{% endfor %}d",
+    # operators
+    "{{ 7 // -1 }} {{ 0 // -1 }} {{ 7 % -1 }}", "{{ 10.0 ** 400 }}", "{{ +n }} {{ +true }} {{ +f }}", "{{ +'a' }}", "{{ -'a' }}", "{{ -[] }}", "{{ +nil }}",
+    "{{ d[[1]] }}", "{{ d[[1]] is defined }}", "{{ [1] in d }}", "{{ s[1:'x'] }}", "{{ l['x':] }}", "{{ l[::0] }}", "{{ l[1.5] }}", "{{ s[none:none] }}",
+]
+
+
 def snippets():
     yield from STATEMENTS
+    yield from RARE
     for a, op, b in itertools.product(VALUES, BINARY, VALUES):
         if op == "**" and a == "1e20" or b == "1e20" and op in ("*", "**"):
             continue

@@ -61,6 +61,28 @@ std::string general_digits(double magnitude, int precision, bool alternate) {
                    : fmt::format("{:.{}g}", magnitude, precision);
 }
 
+// Without a type: as %g, but that a whole number takes one place more, for the 0 after its point,
+// and turns scientific where this no longer fits (Python's documentation, "Format Specification
+// Mini-Language").
+std::string plain_digits(double magnitude, int precision) {
+  precision = std::max(precision, 1);
+  const std::string text = general_digits(magnitude, precision, false);
+  if (text.find_first_not_of("0123456789") != std::string::npos) {
+    return text;
+  }
+  if (text.size() < static_cast<size_t>(precision)) {
+    return text + ".0";
+  }
+  const std::string scientific = fmt::format("{:.{}e}", magnitude, precision - 1);
+  const size_t exponent = scientific.find('e');
+  std::string mantissa = scientific.substr(0, exponent);
+  if (precision > 1) {
+    mantissa.resize(mantissa.find_last_not_of('0') + 1);
+    mantissa.resize(mantissa.find_last_not_of('.') + 1);
+  }
+  return mantissa + scientific.substr(exponent);
+}
+
 Result<std::string> real_digits(double magnitude, const FormatSpec& spec) {
   if (std::isnan(magnitude) || std::isinf(magnitude)) {
     return std::string(std::isnan(magnitude) ? "nan" : "inf") + (spec.type == '%' ? "%" : "");
@@ -79,13 +101,7 @@ Result<std::string> real_digits(double magnitude, const FormatSpec& spec) {
     case '%':
       return fmt::format("{:.{}f}%", magnitude * 100, precision);
     case 0:
-      if (!spec.precision) {
-        return repr_real(magnitude);
-      } else {
-        const std::string text = general_digits(magnitude, precision, false);
-        const bool whole = text.find_first_not_of("0123456789") == std::string::npos;
-        return whole ? text + ".0" : text;
-      }
+      return spec.precision ? plain_digits(magnitude, precision) : repr_real(magnitude);
     default:
       return general_digits(magnitude, precision, spec.alternate);
   }

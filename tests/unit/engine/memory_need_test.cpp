@@ -1,6 +1,7 @@
 // How much memory a model is given before it is loaded.
 #include "engine/memory_need.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "gguf/reader.h"
@@ -35,6 +36,15 @@ TEST_F(MemoryNeedTest, ThePoolIsWhatWasAskedFor) {
   EXPECT_EQ(kv_pool_bytes(n, n.least_bytes()), 10 * kBlockBytes);
   EXPECT_EQ(kv_pool_bytes(n, n.least_bytes() * 100), 10 * kBlockBytes);
   EXPECT_EQ(kv_pool_bytes(n, n.least_bytes() - 1), std::nullopt);
+}
+
+TEST_F(MemoryNeedTest, APoolOfLessThanTwoBlocksIsRefusedWithTheLeast) {
+  const ModelCard card = read_model_card(path()).value();
+  EXPECT_TRUE(memory_need(card, {.kv_bytes = 2 * kBlockBytes}, 64).has_value());
+  const auto refused = memory_need(card, {.kv_bytes = 2 * kBlockBytes - 1}, 64);
+  ASSERT_FALSE(refused.has_value());
+  EXPECT_EQ(refused.error().kind, ErrorKind::out_of_memory);
+  EXPECT_EQ(refused.error().expected, fmt::format("at least {} (--kv-bytes)", 2 * kBlockBytes));
 }
 
 TEST_F(MemoryNeedTest, AnUnaskedPoolHoldsOneToMaxSeqsRequests) {

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "gguf/reader.h"
 #include "gguf/writer.h"
 
@@ -72,6 +74,42 @@ TEST(TokenizerFromCard, ReadsWhatTheFileSays) {
   EXPECT_FALSE((*made)->special().pad.has_value());
   EXPECT_TRUE((*made)->adds_eos());
   EXPECT_FALSE((*made)->strips_leading_space());
+}
+
+TEST(TokenizerFromCard, NeedsAVocabulary) {
+  const GgufWriter empty;
+  std::vector<std::byte> bytes;
+  ASSERT_TRUE(empty
+                  .write([&](ByteSpan part) -> Status {
+                    bytes.insert(bytes.end(), part.begin(), part.end());
+                    return {};
+                  })
+                  .has_value());
+  const auto card = parse_model_card(bytes, bytes.size());
+  ASSERT_TRUE(card.has_value());
+  const auto made = make_tokenizer(*card, Log());
+  ASSERT_FALSE(made.has_value());
+  EXPECT_EQ(made.error().to_string(),
+            "[tokenizer] the file has no tokenizer.ggml.model; expected a model with a vocabulary");
+}
+
+// llama.cpp v0.5.0: every id of the list ends an answer; -1 is none.
+TEST(TokenizerFromCard, AListOfEndsIsReadWhole) {
+  static constexpr int32_t kEnds[] = {4, -1, 6};
+  CardMaker maker;
+  maker.add("tokenizer.ggml.eos_token_id", MetaValue::u32(2));
+  maker.add("tokenizer.ggml.eos_token_ids",
+            MetaValue::numbers(MetaType::i32, std::as_bytes(std::span(kEnds))));
+  const auto made = make_tokenizer(maker.make(), Log());
+  ASSERT_TRUE(made.has_value()) << made.error().to_string();
+  std::vector<int32_t> ends;
+  for (int32_t id = 0; id < 7; ++id) {
+    if ((*made)->is_end_of_generation(TokenId{id})) {
+      ends.push_back(id);
+    }
+  }
+  EXPECT_TRUE(std::ranges::includes(ends, std::vector<int32_t>{2, 4, 6}));
+  EXPECT_FALSE((*made)->is_end_of_generation(TokenId{3}));
 }
 
 TEST(TokenizerFromCard, RefusesIdsOutOfRange) {

@@ -31,6 +31,24 @@ TEST(ErrorBody, LeavesNothingInvalidIn) {
   EXPECT_TRUE(body_of({.message = "a"}, Dialect::openai)["error"]["param"].is_null());
 }
 
+// Anthropic's API reference, "HTTP errors"; 499 and 504 are of this server.
+TEST(ErrorBody, HasAnthropicsWordForEachStatus) {
+  const auto type = [](unsigned status) {
+    return body_of({.status = status, .message = "m"}, Dialect::anthropic)["error"]["type"];
+  };
+  EXPECT_EQ(type(400), "invalid_request_error");
+  EXPECT_EQ(type(401), "authentication_error");
+  EXPECT_EQ(type(403), "permission_error");
+  EXPECT_EQ(type(404), "not_found_error");
+  EXPECT_EQ(type(413), "request_too_large");
+  EXPECT_EQ(type(422), "invalid_request_error");
+  EXPECT_EQ(type(429), "rate_limit_error");
+  EXPECT_EQ(type(499), "cancelled");
+  EXPECT_EQ(type(500), "api_error");
+  EXPECT_EQ(type(503), "overloaded_error");
+  EXPECT_EQ(type(504), "timeout_error");
+}
+
 TEST(ErrorStatus, FollowsTheKind) {
   const auto status = [](ErrorKind kind) {
     return from_error({.kind = kind, .where = "x", .what = "y", .expected = {}}).status;
@@ -40,6 +58,7 @@ TEST(ErrorStatus, FollowsTheKind) {
   EXPECT_EQ(status(ErrorKind::not_found), 404U);
   EXPECT_EQ(status(ErrorKind::out_of_memory), 503U);
   EXPECT_EQ(status(ErrorKind::device), 503U);
+  EXPECT_EQ(status(ErrorKind::io), 503U);
   EXPECT_EQ(status(ErrorKind::cancelled), 499U);
 }
 
@@ -61,6 +80,15 @@ TEST(FinishError, TellsDeadlinesQueuesAndCancels) {
   const ApiError full = from_finish(FinishReason::error, FinishCause::displaced, none);
   EXPECT_EQ(full.status, 429U);
   EXPECT_EQ(full.code, "displaced");
+  for (const FinishCause cause : {FinishCause::queue_full, FinishCause::queue_tokens_full}) {
+    const ApiError refused = from_finish(FinishReason::error, cause, none);
+    EXPECT_EQ(refused.status, 429U);
+    EXPECT_EQ(refused.code, to_string(cause));
+    EXPECT_TRUE(refused.retry_after_s.has_value());
+  }
+  const Error broken{.kind = ErrorKind::device, .where = "x", .what = "y", .expected = {}};
+  EXPECT_EQ(from_finish(FinishReason::error, FinishCause::none, broken).status, 503U);
+  EXPECT_EQ(from_finish(FinishReason::stop, FinishCause::none, none).status, 500U);
   const ApiError cancelled = from_finish(FinishReason::cancelled, FinishCause::none, none);
   EXPECT_EQ(cancelled.status, 499U);
   EXPECT_EQ(cancelled.type, "cancelled");

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "server/json.h"
+#include "server/live_requests.h"
 #include "server/openapi.h"
 #include "server/request_id.h"
 #include "unit/server/http_harness.h"
@@ -169,6 +170,22 @@ TEST(Drain, FinishesWhatRunsAndTakesNothingNew) {
   Client probe(server.port());
   EXPECT_EQ(probe.get("/open").status, 200U);
   tell("finish");
+  EXPECT_EQ(running.read().status, 200U);
+  server.join();
+}
+
+TEST(Drain, CancelsWhatStillRunsWhenItsTimeIsUp) {
+  ServerConfig config;
+  config.drain_timeout_s = 0;
+  TestServer server(config);
+  const LiveRequests::Ticket ticket = server.context().live.add(
+      {.request_id = "slow", .model = "m", .cancel = [] { notes().add("cancelled"); }});
+  Client running(server.port());
+  running.request("GET /hold");
+  notes().wait_for("held");
+  server.server().drain();
+  notes().wait_for("cancelled");
+  tell("finish");  // as a cancelled request does, it ends now
   EXPECT_EQ(running.read().status, 200U);
   server.join();
 }

@@ -200,7 +200,8 @@ void tell(const std::string& word) {
 }
 
 std::vector<std::span<const Route>> test_routes() {
-  return {kRoutes};
+  return {kRoutes,         admin_routes(),    openai_routes(), responses_routes(),
+          ollama_routes(), anthropic_routes()};
 }
 
 TestServer::TestServer(ServerConfig config, ModelManagerConfig models)

@@ -1,5 +1,5 @@
-// A server on a free port of this machine with routes of the test's own, and a client that speaks
-// to it byte by byte.
+// A server on a free port of this machine with all its routes and some of the test's own, and a
+// client that speaks to it byte by byte.
 #pragma once
 
 #include <atomic>
@@ -44,7 +44,7 @@ Notes& notes();
 // /throw, /throw_late, /silent (answers nothing), /hold (until tell(), or its client goes away),
 // /drip (streams what tell() says until "end", or its client goes away), /flood (until it cannot
 // write any more); GET /v1/throw and /api/throw in their dialects. Those that wait note "held", and
-// "gone" when their client went away.
+// "gone" when their client went away. Besides these, the program's own routes.
 std::vector<std::span<const Route>> test_routes();
 
 // To every /hold and /drip that noted "held".

@@ -118,6 +118,13 @@ TEST(AnswerCalls, AnAnswerThatEndsWithinACallEndsIt) {
 
 // Sources: the chat templates of Apriel 1.5 (<tool_calls>[..]), Nemotron Nano v2 (<TOOLCALL>[..]),
 // Granite 3.3 (<|tool_call|>[..]) and MiniMax-M1 (<tool_calls>, one object a line).
+TEST(AnswerCalls, AnAnswerThatEndsWithinArgumentsEndsTheCallInEveryStyle) {
+  const Lines cut{"call 0: f", "arguments 0: {\"a\": [1", "end 0"};
+  EXPECT_EQ(mistral("[TOOL_CALLS]f[ARGS]{\"a\": [1"), cut);
+  EXPECT_EQ(coder("<function=f>{\"a\": [1"), cut);
+  EXPECT_EQ(deepseek("<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>f<｜tool▁sep｜>{\"a\": [1"), cut);
+}
+
 TEST(AnswerCalls, HermesLists) {
   const Lines expected = {"call 0: f", "arguments 0: {\"a\": 1}", "end 0",
                           "call 1: g", "arguments 1: {}",         "end 1"};

@@ -25,6 +25,10 @@ TEST(Jinja, NumbersFollowPython) {
   EXPECT_EQ(render("{{ 2.5|round }} {{ 2.675|round(2) }} {{ 1 / 0 if false }}"), "2.0 2.67 ");
 }
 
+TEST(Jinja, AWholeNumberOfAsManyDigitsAsThePrecisionIsScientific) {
+  EXPECT_EQ(render("{{ '{:.3}|{:.3}|{:.3}'.format(100.0, 99.0, 99.96) }}"), "1e+02|99.0|1e+02");
+}
+
 TEST(Jinja, IntegersBeyond64BitsAreAnError) {
   for (const char* source : {"{{ 9223372036854775807 + 1 }}", "{{ 9223372036854775808 }}",
                              "{{ 2 ** 63 }}", "{{ 3037000500 * 3037000500 }}"}) {

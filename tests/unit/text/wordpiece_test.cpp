@@ -45,6 +45,16 @@ TEST(WordPiece, NormalisesAsTheReference) {
   EXPECT_EQ(*tokenizer->encode("hallo\xFF", {}), ids({11}));
 }
 
+// The same reference: _is_whitespace takes category Zs, _is_punctuation every category P.
+TEST(WordPiece, KnowsSpacesAndPunctuationBeyondAscii) {
+  const auto tokenizer = small_bert();
+  EXPECT_EQ(*tokenizer->encode("hallo\u00a0uber\u3000hallo", {}), ids({11, 12, 11}));
+  for (const char* mark : {"\u203f", "\u2014", "\u300c", "\u300d", "\u00ab", "\u00bb", "\u00bf"}) {
+    EXPECT_EQ(*tokenizer->encode(std::string("hallo") + mark + "uber", {}), ids({11, 1, 12}))
+        << mark;
+  }
+}
+
 TEST(WordPiece, KeepsCaseAndAccentsWhereTheFileSaysSo) {
   const auto tokenizer = small_bert(false);
   EXPECT_EQ(*tokenizer->encode("Hallo \u00fcber", {}), ids({15, 16}));
