@@ -172,7 +172,7 @@ void register_table(const KernelTable& table) {
     if (!traits(dtype).has_kernels) {
       continue;
     }
-    for (const uint32_t n_tokens : {1U, 8U, 64U, 512U}) {
+    for (const uint32_t n_tokens : {1U, 8U, 12U, 16U, 18U, 32U, 64U, 512U}) {
       if (table.panel_rows == 1 && n_tokens > 1) {
         continue;  // the specification is not made for speed
       }

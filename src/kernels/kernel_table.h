@@ -96,7 +96,8 @@ struct KvLayer {
   uint32_t n_kv_heads = 0;
   uint32_t head_dim = 0;
   uint32_t head_stride = 0;
-  size_t head_bytes = 0;  // of one kv_head of one block, K or V; a block has n_kv_heads of them
+  size_t head_bytes = 0;    // of one kv_head of one block, K or V; a block has n_kv_heads of them
+  size_t block_stride = 0;  // bytes from a block's K to the next block's, and from V to V
 };
 
 // head_dim rounded up to what a KvLayer of `type` stores.

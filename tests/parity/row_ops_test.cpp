@@ -197,7 +197,8 @@ TEST(KvWrite, SaturatesInF16) {
                                .n_kv_heads = 1,
                                .head_dim = 8,
                                .head_stride = kv_head_stride(KvDType::f16, 8),
-                               .head_bytes = k.size()},
+                               .head_bytes = k.size(),
+                               .block_stride = k.size()},
                      .k = x.data(),
                      .v = x.data()});
     uint16_t first[2];

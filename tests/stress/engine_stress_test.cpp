@@ -52,13 +52,15 @@ uint64_t block_bytes(LoadedModel& loaded) {
   return 2 * uint64_t{c.n_layers} * c.n_kv_heads * kv_head_bytes(KvDType::f16, c.head_dim);
 }
 
-// The last events come inside a step, whose numbers are published at its end: a block that is lost
-// stays in use until this gives up.
+// The last events come inside a step, whose numbers are published at its end.
 EngineSnapshot settled(const EngineThread& engine) {
   EngineSnapshot snapshot = engine.snapshot();
   const int64_t give_up_us = monotonic_us() + 60'000'000;
-  while (snapshot.n_running + snapshot.n_waiting + snapshot.stats.kv_blocks_used > 0 &&
-         monotonic_us() < give_up_us) {
+  // A client hears of its end before the step that ended it is over.
+  const auto is_busy = [&] {
+    return snapshot.n_running + snapshot.n_waiting + snapshot.stats.kv_blocks_used > 0;
+  };
+  while (is_busy() && monotonic_us() < give_up_us) {
     std::this_thread::yield();
     snapshot = engine.snapshot();
   }

@@ -196,7 +196,7 @@ Result<std::unique_ptr<KvStorage>> CpuBackend::make_kv(const KvSpec& spec) {
   const uint64_t layer_bytes =
       2 * uint64_t{spec.n_blocks} * spec.n_kv_heads * kv_head_bytes(spec.dtype, spec.head_dim);
   QUERN_TRY(reserve_attention(spec));
-  QUERN_ASSIGN(auto block, memory_->allocate(layer_bytes * spec.n_layers, Pages::small));
+  QUERN_ASSIGN(auto block, memory_->allocate(layer_bytes * spec.n_layers, Pages::big));
   stats_.kv_bytes += block->n_bytes();
   return std::make_unique<CpuKv>(spec, std::move(block));
 }
@@ -216,7 +216,9 @@ KvLayer CpuKv::layer(uint32_t index) const {
   layer.head_dim = s.head_dim;
   layer.head_stride = kv_head_stride(s.dtype, s.head_dim);
   layer.head_bytes = kv_head_bytes(s.dtype, s.head_dim);
-  const uint64_t half_bytes = uint64_t{s.n_blocks} * s.n_kv_heads * layer.head_bytes;
+  // A block's layers lie together, so that the blocks used so far touch as few big pages as can be.
+  const uint64_t half_bytes = uint64_t{s.n_kv_heads} * layer.head_bytes;
+  layer.block_stride = 2 * half_bytes * s.n_layers;
   layer.k = block_->data() + uint64_t{2} * index * half_bytes;
   layer.v = layer.k + half_bytes;
   return layer;

@@ -271,6 +271,13 @@ QUERN_INLINE void tile_block(const uint8_t* codes, const TileScales& scales,
   }
 }
 
+// Packed weights that come next, fetched while the arithmetic of this tile runs: otherwise a core
+// waits for memory whenever it unpacks, and that is most of the time with few tokens a tile.
+struct Ahead {
+  const uint8_t* at = nullptr;
+  int lines_per_block = 0;
+};
+
 struct TileInput {
   const uint8_t* codes;
   TileScales scales;
@@ -278,11 +285,16 @@ struct TileInput {
   const int8_t* x_codes;
   const float* d;
   GroupTables tables;
+  Ahead ahead;
 };
 
 template <class F, int T>
 void tile_group(const TileInput& in, __m512 (&acc)[2][T]) {
+  const uint8_t* ahead = in.ahead.at;
   for (int b = 0; b < in.n_blocks; ++b) {
+    for (int line = 0; line < in.ahead.lines_per_block; ++line, ahead += 64) {
+      _mm_prefetch(reinterpret_cast<const char*>(ahead), _MM_HINT_T0);
+    }
     const size_t at = static_cast<size_t>(b) * kSubs<F> * kPairRows;
     tile_block<F, T>(in.codes + static_cast<size_t>(b) * 32 * kPairRows,
                      {in.scales.s + at, in.scales.m + at},
@@ -409,15 +421,21 @@ void direct_matmul(const MatmulArgs& args) {
   }
 }
 
-// A few groups, the last of T tokens: unpacking a tile again for each, while it is in the cache, is
-// cheaper than the way through scratch. The groups' tables lie where unpacked codes would.
-constexpr uint32_t kDirectTokens = 3 * kTileTokens;
+// For a group and a part of a second one, the last of T tokens, unpacking a tile twice while it is
+// in the cache is cheaper than the way through scratch, but for formats whose unpacking is dear.
+// The groups' tables lie where unpacked codes would.
+template <class F>
+constexpr uint32_t kDirectTokens = 2 * kTileTokens - 1;
+template <>
+constexpr uint32_t kDirectTokens<FormatQ5K> = kTileTokens;
+template <>
+constexpr uint32_t kDirectTokens<FormatQ6K> = kTileTokens;
 template <class F, int T>
 void direct_groups(const MatmulArgs& args) {
   const Scratch scratch = carve_scratch(args.scratch, static_cast<int>(args.n_columns));
   const size_t table_bytes = round_up_64(size_t{args.n_columns} / 16 * kMaxT * 4);
   const size_t n_full = (args.n_tokens - T) / kTileTokens;
-  GroupTables tables[kDirectTokens / kTileTokens];
+  GroupTables tables[2];
   for (size_t g = 0; g <= n_full; ++g) {
     uint8_t* at = scratch.codes + 2 * g * table_bytes;
     tables[g] = {reinterpret_cast<int32_t*>(at), reinterpret_cast<float*>(at + table_bytes)};
@@ -435,9 +453,17 @@ void direct_groups(const MatmulArgs& args) {
   }
 }
 
-// One group of T tokens against the tiles [first, last) that lie unpacked in scratch.
+// The tiles [first, last) that lie unpacked in scratch, and what a group fetches of those after.
+struct UnpackedTiles {
+  TileRange tiles;
+  Ahead ahead;
+};
+
+// One group of T tokens against them.
 template <class F, int T>
-void tiled_group(const MatmulArgs& args, const Scratch& scratch, TileRange tiles, size_t token) {
+void tiled_group(const MatmulArgs& args, const Scratch& scratch, const UnpackedTiles& unpacked,
+                 size_t token) {
+  const TileRange tiles = unpacked.tiles;
   const size_t n_columns = args.n_columns;
   const int n_blocks = static_cast<int>(n_columns / 32);
   const float* d = args.x.scales + token * n_columns / 32;
@@ -455,7 +481,8 @@ void tiled_group(const MatmulArgs& args, const Scratch& scratch, TileRange tiles
          n_blocks,
          args.x.codes + token * n_columns,
          d,
-         scratch.tables},
+         scratch.tables,
+         unpacked.ahead},
         acc);
     const OutputRows to = output_rows(args, tile, token);
     store_panel<T>(to, 0, acc[0]);
@@ -464,7 +491,8 @@ void tiled_group(const MatmulArgs& args, const Scratch& scratch, TileRange tiles
 }
 
 template <class F>
-void tiled_rest(const MatmulArgs& args, const Scratch& scratch, TileRange tiles, size_t token) {
+void tiled_rest(const MatmulArgs& args, const Scratch& scratch, const UnpackedTiles& tiles,
+                size_t token) {
   switch (args.n_tokens - token) {
     case 1:
       return tiled_group<F, 1>(args, scratch, tiles, token);
@@ -481,10 +509,33 @@ void tiled_rest(const MatmulArgs& args, const Scratch& scratch, TileRange tiles,
   }
 }
 
+// So few tokens that their codes stay in the caches: tiles one by one, each fetched during the one
+// before.
+constexpr uint32_t kFewTokens = 96;
+
+// What group g of n_groups fetches of the tile after `tile`.
+template <class F>
+Ahead next_tile(const MatmulArgs& args, uint32_t tile, size_t g) {
+  const size_t n_groups = (args.n_tokens + kTileTokens - 1) / kTileTokens;
+  const size_t n_blocks = args.n_columns / 32;
+  if (args.n_tokens > kFewTokens || tile + 1 >= args.last_tile) {
+    return {};
+  }
+  const size_t n_lines = n_blocks * 32 / F::kElements * F::kBytes * 2 / 64;
+  const size_t per_block = (n_lines + n_groups * n_blocks - 1) / (n_groups * n_blocks);
+  if (g * n_blocks * per_block >= n_lines) {
+    return {};
+  }
+  return {tile_weights<F>(args, tile + 1) + g * n_blocks * per_block * 64,
+          static_cast<int>(per_block)};
+}
+
 template <class F>
 void tiled_matmul(const MatmulArgs& args) {
   const Scratch scratch = carve_scratch(args.scratch, static_cast<int>(args.n_columns));
-  const auto step = static_cast<uint32_t>(tiles_at_once(static_cast<int>(args.n_columns)));
+  const auto step = args.n_tokens <= kFewTokens
+                        ? 1U
+                        : static_cast<uint32_t>(tiles_at_once(static_cast<int>(args.n_columns)));
   const size_t tile_scales = round_up_64(size_t{args.n_columns} / 16 * kPairRows * 4) / 4;
   for (uint32_t first = args.first_tile; first < args.last_tile; first += step) {
     const uint32_t last = args.last_tile - first < step ? args.last_tile : first + step;
@@ -497,9 +548,11 @@ void tiled_matmul(const MatmulArgs& args) {
     }
     size_t token = 0;
     for (; token + kTileTokens <= args.n_tokens; token += kTileTokens) {
-      tiled_group<F, kMaxT>(args, scratch, {first, last}, token);
+      const UnpackedTiles tiles{{first, last}, next_tile<F>(args, first, token / kTileTokens)};
+      tiled_group<F, kMaxT>(args, scratch, tiles, token);
     }
-    tiled_rest<F>(args, scratch, {first, last}, token);
+    tiled_rest<F>(args, scratch, {{first, last}, next_tile<F>(args, first, token / kTileTokens)},
+                  token);
   }
 }
 
@@ -514,7 +567,7 @@ void few_tokens(const MatmulArgs& args) {
 
 template <class F>
 void matmul_codes(const MatmulArgs& args) {
-  if (args.n_tokens > kDirectTokens) {
+  if (args.n_tokens > kDirectTokens<F>) {
     return tiled_matmul<F>(args);
   }
   switch (args.n_tokens % kTileTokens) {

@@ -57,10 +57,29 @@ struct PartitionKeys {
 
   const std::byte* at(const std::byte* base, size_t block) const {
     const auto id = static_cast<size_t>(args.blocks[args.first_key / kSlots + block]);
-    return base + (id * args.layer.n_kv_heads + args.kv_head) * args.layer.head_bytes;
+    return base + id * args.layer.block_stride + args.kv_head * args.layer.head_bytes;
+  }
+  // The block `distance` after `block`, or `block` itself where the keys end before that: what to
+  // fetch while `block` is worked on.
+  const std::byte* ahead(const std::byte* base, size_t block, size_t distance) const {
+    return at(base, block + distance < n_blocks() ? block + distance : block);
   }
   size_t n_blocks() const { return (n_keys + kSlots - 1) / kSlots; }
 };
+
+// A sequence's blocks lie anywhere, so no hardware prefetcher follows them: without this a core
+// waits for memory at the start of every one.
+constexpr size_t kLineBytes = 64;
+// V blocks fetched ahead; what is worked on meanwhile must take as long as memory does.
+constexpr size_t kValuesAhead = 4;
+
+// Fetches the cache lines that begin in bytes [from, from + n) of a block.
+QUERN_INLINE void fetch_lines(const std::byte* block, size_t from, size_t n) {
+  const size_t first = (from + kLineBytes - 1) / kLineBytes * kLineBytes;
+  for (size_t line = first; line < from + n; line += kLineBytes) {
+    __builtin_prefetch(block + line);
+  }
+}
 
 // Scores of N queries with kBlocks blocks of keys, before scaling, to scores[q][key].
 template <class Kv, int N, int kBlocks>
@@ -68,9 +87,13 @@ QUERN_INLINE void score_blocks(const PartitionKeys& keys, size_t first_block, fl
   constexpr int kVecs = static_cast<int>(kSlots) / Vec::kLanes;
   const AttentionArgs& args = keys.args;
   const std::byte* block[kBlocks];
+  const std::byte* next[kBlocks];
   for (int b = 0; b < kBlocks; ++b) {
-    block[b] = keys.at(args.layer.k, first_block + static_cast<size_t>(b));
+    const size_t index = first_block + static_cast<size_t>(b);
+    block[b] = keys.at(args.layer.k, index);
+    next[b] = keys.ahead(args.layer.k, index, kBlocks);
   }
+  const size_t bytes_per_step = args.layer.head_bytes / args.layer.head_stride;
   Vec acc[N][kBlocks * kVecs];
   for (auto& row : acc) {
     for (Vec& a : row) {
@@ -78,6 +101,9 @@ QUERN_INLINE void score_blocks(const PartitionKeys& keys, size_t first_block, fl
     }
   }
   for (size_t d = 0; d < args.layer.head_dim; ++d) {
+    for (const std::byte* n : next) {
+      fetch_lines(n, d * bytes_per_step, bytes_per_step);
+    }
     for (int b = 0; b < kBlocks * kVecs; ++b) {
       const Vec k = Kv::key(block[b / kVecs], d, static_cast<size_t>(b % kVecs) * Vec::kLanes,
                             args.layer.head_stride);
@@ -150,11 +176,14 @@ QUERN_INLINE void weigh(const PartitionKeys& keys, const float* scores, size_t d
       a = Vec::zero();
     }
   }
+  const size_t bytes_per_slot = d == 0 ? args.layer.head_bytes / kSlots : 0;
   for (size_t block = 0; block < keys.n_blocks(); ++block) {
     const std::byte* values = keys.at(args.layer.v, block);
+    const std::byte* next = keys.ahead(args.layer.v, block, kValuesAhead);
     const size_t left = keys.n_keys - block * kSlots;
     const size_t n = left < kSlots ? left : kSlots;
     for (size_t slot = 0; slot < n; ++slot) {
+      fetch_lines(next, slot * bytes_per_slot, bytes_per_slot);
       for (int c = 0; c < kVecs; ++c) {
         const Vec v = Kv::value(values, slot, d + static_cast<size_t>(c * Vec::kLanes), stride);
         for (int q = 0; q < N; ++q) {
@@ -180,6 +209,9 @@ void attend(const AttentionArgs& args) {
   }
   const size_t left = end - args.first_key;
   const PartitionKeys keys{args, left < kPartition ? left : kPartition};
+  for (size_t block = 0; block < kValuesAhead && block < keys.n_blocks(); ++block) {
+    fetch_lines(keys.at(args.layer.v, block), 0, args.layer.head_bytes);
+  }
   score<Kv, N>(keys, args.scratch);
   for (size_t q = 0; q < static_cast<size_t>(N); ++q) {
     soften(args, q, keys.n_keys, args.scratch + q * kPartition);
