@@ -90,7 +90,7 @@ TEST_F(RoutesTest, HealthIsTheWorstOfWhatIsKnown) {
 
 TEST_F(RoutesTest, ARequestIsListedWhileItRunsAndEndsByItsId) {
   add_tiny();
-  TestServer server({}, config());
+  const TestServer server({}, config());
   points_.arm(FailPoint::stuck_step, {});
   Client asking(server.port());
   asking.request("POST /v1/completions", "X-Request-Id: mine\r\n",
@@ -114,7 +114,7 @@ TEST_F(RoutesTest, ARequestIsListedWhileItRunsAndEndsByItsId) {
 
 TEST_F(RoutesTest, AModelWithoutATemplateChatsInNoDialect) {
   add_tiny();
-  TestServer server({}, config());
+  const TestServer server({}, config());
   Client client(server.port());
   const std::string body =
       R"({"model":"tiny","max_tokens":4,"messages":[{"role":"user","content":"hi"}]})";
@@ -128,7 +128,7 @@ TEST_F(RoutesTest, AModelWithoutATemplateChatsInNoDialect) {
 
 TEST_F(RoutesTest, AFileThatIsNoModelIsNoneToAskFor) {
   folder_.write("broken.gguf", "GGUF");
-  TestServer server({}, config());
+  const TestServer server({}, config());
   Client client(server.port());
   EXPECT_EQ(error_of(post(client, "/v1/completions", R"({"model":"broken","prompt":"x"})")),
             "422 model_load_failed");
@@ -136,14 +136,14 @@ TEST_F(RoutesTest, AFileThatIsNoModelIsNoneToAskFor) {
 }
 
 TEST_F(RoutesTest, ARequestWithoutAModelNeedsADefault) {
-  TestServer server({}, config());
+  const TestServer server({}, config());
   Client client(server.port());
   EXPECT_EQ(error_of(post(client, "/v1/completions", R"({"prompt":"x"})")), "400 invalid_value");
 }
 
 TEST_F(RoutesTest, LongTextsAreTakenApartLikeShortOnes) {
   add_tiny();
-  TestServer server({}, config());
+  const TestServer server({}, config());
   Client client(server.port());
   const std::string text(20'000, 'x');  // a token of each byte
   const Json tokens = json(post(
@@ -159,7 +159,7 @@ TEST_F(RoutesTest, LongTextsAreTakenApartLikeShortOnes) {
 
 TEST_F(RoutesTest, AFaultBeforeTheFirstByteHasAStatus) {
   add_tiny();
-  TestServer server({}, config());
+  const TestServer server({}, config());
   Client client(server.port());
   points_.arm(FailPoint::kernel_result, {});
   const std::string body = R"({"model":"tiny","prompt":"hello","max_tokens":4,"stream":true})";
@@ -169,7 +169,7 @@ TEST_F(RoutesTest, AFaultBeforeTheFirstByteHasAStatus) {
 
 TEST_F(RoutesTest, AFaultWithinAStreamIsItsLastEvent) {
   add_tiny();
-  TestServer server({}, config());
+  const TestServer server({}, config());
   Client client(server.port());
   points_.arm(FailPoint::kernel_result, {.after = 3});
   const Answer answer = post(client, "/v1/completions",
@@ -202,7 +202,7 @@ TEST_F(RoutesTest, ShowTellsWhatTheFileSays) {
                         "{% for m in messages %}{{ m.content.split('</think>')[-1] }}{% endfor %}"
                         "{% if add_generation_prompt %}<think>\n{% endif %}"));
   ASSERT_TRUE(writer.write_file(folder_.path() / "told.gguf").has_value());
-  TestServer server({}, config());
+  const TestServer server({}, config());
   Client client(server.port());
   const Json told = json(post(client, "/api/show", R"({"model":"told"})"));
   EXPECT_EQ(told["parameters"], "temperature 0.5\ntop_k 20");
