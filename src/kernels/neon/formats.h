@@ -280,7 +280,8 @@ struct FormatQ6K {
     constexpr int kQuarter = I % 4;
     const uint8_t* low = u + kHalf * 512 + (kQuarter % 2) * 256;
     const uint8x16_t nibble = bits < kQuarter<2 ? 0 : 4>(vld1q_u8(low + 32 * J), 15);
-    return less_bias(vorrq_u8(nibble, vshlq_n_u8(crumb<I, J>(u + 1024), 4)), 32);
+    const uint8x16_t high = crumb<I, J>(u + 1024);
+    return less_bias(vorrq_u8(nibble, vshlq_n_u8(high, 4)), 32);
   }
   template <int I>
   QUERN_INLINE void scales(const uint8_t* u, Scales& out) {

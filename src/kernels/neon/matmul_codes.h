@@ -205,12 +205,16 @@ QUERN_INLINE void unpacked_panel(const PanelScratch& weights, int n_blocks, cons
 
 // ---- Unpacking ----
 
+template <int J, class W>
+QUERN_INLINE void unpack_step(const W& w, int8_t* codes) {
+  vst1q_s8(codes + 32 * J, w.template code<J>(0));
+  vst1q_s8(codes + 32 * J + 16, w.template code<J>(1));
+}
+
 template <class W, int... J>
 QUERN_INLINE void unpack_block(const W& w, const PanelScratch& to,
                                std::integer_sequence<int, J...> /*steps*/) {
-  for (int rows = 0; rows < 2; ++rows) {
-    (vst1q_s8(to.codes + 32 * J + 16 * rows, w.template code<J>(rows)), ...);
-  }
+  (unpack_step<J>(w, to.codes), ...);
   Scales scales;
   w.scales(scales);
   for (int h = 0; h < n_subs(W::kKind); ++h) {
