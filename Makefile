@@ -13,7 +13,7 @@ export CCACHE_BASEDIR ?= $(CURDIR)
 export CCACHE_NOHASHDIR ?= 1
 export CCACHE_SLOPPINESS ?= pch_defines,time_macros
 
-.PHONY: help build demo model test check world clients bench lint format asan tsan stress fuzz coverage install clean
+.PHONY: help build demo model test check world clients bench lint format asan tsan stress fuzz coverage neon install clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
@@ -99,6 +99,13 @@ coverage: ## Line coverage of the tests outside apps/; fails under 90%
 	@ninja -C build/coverage -j $(JOBS)
 	@$(MAKE) --no-print-directory model
 	@tools/coverage.sh build/coverage 90
+
+neon: ## Build for 64-bit ARM and run the kernels' tests under qemu
+	@tools/setup.sh build neon
+	@tools/configure.sh neon
+	@ninja -C build/neon -j $(JOBS) quern test_base test_tensor test_kernels test_parity
+	@python3 tools/check_isa_symbols.py build/neon
+	@tools/neon.sh build/neon
 
 install: build ## Install the program and the library under PREFIX (default /usr/local), below DESTDIR if set
 	@ninja -C build/release -j $(JOBS) quern_shared

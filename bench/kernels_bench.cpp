@@ -188,7 +188,7 @@ void register_table(const KernelTable& table) {
 int main(int argc, char** argv) {
   benchmark::Initialize(&argc, argv);
   const quern::CpuFeatures features = quern::CpuFeatures::detect();
-  for (const char* isa : {"scalar", "avx2", "avx512"}) {
+  for (const char* isa : {"scalar", "avx2", "avx512", "neon"}) {
     if (const quern::KernelTable* table = quern::choose_kernels(features, isa)) {
       quern::register_table(*table);
     }

@@ -31,7 +31,8 @@ def weak_symbols(nm_output):
 
 def main():
     build = pathlib.Path(sys.argv[1]).resolve()
-    sources = list((pathlib.Path(__file__).resolve().parent.parent / "src" / "kernels").glob("avx*/*.cpp"))
+    root = pathlib.Path(__file__).resolve().parent.parent
+    sources = [path for path in root.glob("src/kernels/*/*.cpp") if ISA_FOLDER.search(path.as_posix())]
     objects = sorted(isa_objects(build))
     bad = 0
     for path in objects:

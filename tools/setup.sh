@@ -16,8 +16,11 @@ packages_of() {
     coverage) echo clang-19 libclang-rt-19-dev llvm-19 ;;
     root) echo debootstrap ;;
     node) echo nodejs npm ;;
+    neon)
+      echo g++-aarch64-linux-gnu qemu-user-static libspdlog-dev:arm64 libfmt-dev:arm64 libpcre2-dev:arm64 \
+        libutf8proc-dev:arm64 libedit-dev:arm64 libxxhash-dev:arm64 libgtest-dev:arm64 libgmock-dev:arm64 ;;
     *)
-      echo "quern: [setup] unknown package set '$1'; expected build, python, lint, fuzz, coverage, root or node" >&2
+      echo "quern: [setup] unknown package set '$1'; expected build, python, lint, fuzz, coverage, root, node or neon" >&2
       return 2 ;;
   esac
 }
@@ -43,8 +46,11 @@ for name in "${wanted[@]}"; do
 done
 [ ${#missing[@]} -gt 0 ] || exit 0
 
+foreign=()
+[[ ${missing[*]} != *:arm64* ]] || foreign=(dpkg --add-architecture arm64)
 if [ "$(id -u)" -ne 0 ]; then
-  echo "quern: [setup] packages are missing; expected: sudo apt-get install --no-install-recommends ${missing[*]}" >&2
+  hint=${foreign[*]:+"sudo ${foreign[*]} && sudo apt-get update && "}
+  echo "quern: [setup] packages are missing; expected: ${hint}sudo apt-get install --no-install-recommends ${missing[*]}" >&2
   exit 1
 fi
 echo "setup: installing ${missing[*]}" >&2
@@ -52,7 +58,7 @@ export DEBIAN_FRONTEND=noninteractive
 apt_get() { apt-get -qq -o Dpkg::Use-Pty=0 -o Acquire::Retries=3 -o DPkg::Lock::Timeout=300 "$@"; }
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
-if ! { apt_get update && apt_get install -y --no-install-recommends "${missing[@]}"; } >"$log" 2>&1 </dev/null; then
+if ! { "${foreign[@]:-true}" && apt_get update && apt_get install -y --no-install-recommends "${missing[@]}"; } >"$log" 2>&1 </dev/null; then
   tail -n 20 "$log" >&2
   echo "quern: [setup] apt-get could not install ${missing[*]}; expected a Debian 12 with reachable mirrors" >&2
   exit 1

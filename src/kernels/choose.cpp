@@ -32,7 +32,8 @@ const KernelTable* choose_kernels(const CpuFeatures& features,
                                   std::optional<std::string_view> forced) {
   const KernelTable* const avx512 = features.avx512 ? avx512_kernels() : nullptr;
   const KernelTable* const avx2 = features.avx2 ? avx2_kernels() : nullptr;
-  for (const KernelTable* table : {avx512, avx2, &scalar_kernels()}) {
+  const KernelTable* const neon = features.neon_dot ? neon_kernels() : nullptr;
+  for (const KernelTable* table : {avx512, avx2, neon, &scalar_kernels()}) {
     if (table != nullptr && (!forced || *forced == table->isa)) {
       return table;
     }

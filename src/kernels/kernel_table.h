@@ -213,9 +213,10 @@ const KernelTable& scalar_kernels();
 // Null where this build has none for the machine's architecture.
 const KernelTable* avx2_kernels();
 const KernelTable* avx512_kernels();
+const KernelTable* neon_kernels();
 
-// The best table for `features`, or the one called `forced` ("scalar", "avx2", "avx512"); null when
-// that one is unknown or the machine cannot run it.
+// The best table for `features`, or the one called `forced` ("scalar", "avx2", "avx512", "neon");
+// null when that one is unknown or the machine cannot run it.
 const KernelTable* choose_kernels(const CpuFeatures& features,
                                   std::optional<std::string_view> forced);
 

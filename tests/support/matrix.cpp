@@ -117,7 +117,7 @@ std::vector<DType> kernel_dtypes() {
 std::vector<const KernelTable*> runnable_tables() {
   const CpuFeatures features = CpuFeatures::detect();
   std::vector<const KernelTable*> tables;
-  for (const char* isa : {"scalar", "avx2", "avx512"}) {
+  for (const char* isa : {"scalar", "avx2", "avx512", "neon"}) {
     if (const KernelTable* table = choose_kernels(features, isa)) {
       tables.push_back(table);
     }

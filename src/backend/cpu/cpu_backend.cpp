@@ -25,7 +25,7 @@ Error unknown_isa(const std::string& isa) {
   return {.kind = ErrorKind::usage,
           .where = "kernels",
           .what = "instruction set '" + isa + "' is unknown, or this machine lacks it",
-          .expected = "scalar, avx2 or avx512"};
+          .expected = "scalar, avx2, avx512 or neon"};
 }
 
 }  // namespace

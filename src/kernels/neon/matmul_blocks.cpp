@@ -1,0 +1,34 @@
+// The formats of 32-column blocks.
+#include "kernels/neon/matmul_codes.h"
+#include "kernels/neon/tables.h"
+
+namespace quern::neon {
+
+void matmul_q4_0(const MatmulArgs& args) {
+  matmul_codes<FormatQ40>(args);
+}
+void matmul_q4_1(const MatmulArgs& args) {
+  matmul_codes<FormatQ41>(args);
+}
+void matmul_q5_0(const MatmulArgs& args) {
+  matmul_codes<FormatQ50>(args);
+}
+void matmul_q5_1(const MatmulArgs& args) {
+  matmul_codes<FormatQ51>(args);
+}
+void matmul_q8_0(const MatmulArgs& args) {
+  matmul_codes<FormatQ80>(args);
+}
+void matmul_iq4_nl(const MatmulArgs& args) {
+  matmul_codes<FormatIq4Nl>(args);
+}
+void matmul_mxfp4(const MatmulArgs& args) {
+  matmul_codes<FormatMxfp4>(args);
+}
+
+// For the widest need, 16-column scales with minima; see panel_scratch().
+size_t matmul_scratch_bytes(uint32_t n_columns) {
+  return weighted_bytes(n_columns) + panel_scratch_bytes(n_columns) * panels_at_once(n_columns);
+}
+
+}  // namespace quern::neon

@@ -1,0 +1,128 @@
+// Matmul of packed plain weights with f32 activations: per row and token one chain of fused
+// multiply-adds in column order, whatever the batch. Lanes are rows.
+#include "kernels/neon/registers.h"
+#include "kernels/neon/tables.h"
+
+namespace quern::neon {
+namespace {
+
+struct WeightF32 {
+  static constexpr size_t kBytes = 4;
+  QUERN_INLINE RowFloats load(const uint8_t* p) {
+    return load_f32(reinterpret_cast<const float*>(p));
+  }
+};
+struct WeightF16 {
+  static constexpr size_t kBytes = 2;
+  QUERN_INLINE RowFloats load(const uint8_t* p) { return load_f16(p); }
+};
+struct WeightBf16 {
+  static constexpr size_t kBytes = 2;
+  QUERN_INLINE RowFloats load(const uint8_t* p) {
+    const uint16x8_t brains = load_u16(p);
+    return {{vreinterpretq_f32_u32(vshll_n_u16(vget_low_u16(brains), 16)),
+             vreinterpretq_f32_u32(vshll_high_n_u16(brains, 16))}};
+  }
+};
+
+// kTiles panels for one group of T tokens.
+template <class W, int kTiles, int T>
+void group(const MatmulArgs& args, uint32_t tile, size_t token) {
+  const size_t n_columns = args.n_columns;
+  const size_t panel_bytes = n_columns * kPanelRows * W::kBytes;
+  const auto* weights = reinterpret_cast<const uint8_t*>(args.weights) + size_t{tile} * panel_bytes;
+  const float* x = args.x.floats + token * n_columns;
+  RowFloats acc[kTiles][T];
+  for (auto& panel : acc) {
+    for (RowFloats& a : panel) {
+      a = {{vdupq_n_f32(0), vdupq_n_f32(0)}};
+    }
+  }
+  for (size_t k = 0; k < n_columns; ++k) {
+    for (int p = 0; p < kTiles; ++p) {
+      const RowFloats w =
+          W::load(weights + static_cast<size_t>(p) * panel_bytes + k * kPanelRows * W::kBytes);
+      for (int t = 0; t < T; ++t) {
+        const float32x4_t a = vdupq_n_f32(x[k * T + static_cast<size_t>(t)]);
+        acc[p][t].v[0] = vfmaq_f32(acc[p][t].v[0], w.v[0], a);
+        acc[p][t].v[1] = vfmaq_f32(acc[p][t].v[1], w.v[1], a);
+      }
+    }
+  }
+  for (int p = 0; p < kTiles; ++p) {
+    const size_t row = (size_t{tile} + static_cast<size_t>(p)) * kPanelRows;
+    if (row >= args.n_rows) {
+      return;
+    }
+    for (int t = 0; t < T; ++t) {
+      store_rows(args.out + (token + static_cast<size_t>(t)) * args.out_stride + row,
+                 args.bias == nullptr ? nullptr : args.bias + row,
+                 static_cast<int>(args.n_rows - row), acc[p][t]);
+    }
+  }
+}
+
+// Few tokens leave registers free: more tiles at once keep enough chains in flight.
+template <class W, int T>
+void tiles(const MatmulArgs& args, size_t token) {
+  constexpr uint32_t kTiles = T == 1 ? 4 : (T <= 3 ? 2 : 1);
+  uint32_t tile = args.first_tile;
+  for (; tile + kTiles <= args.last_tile; tile += kTiles) {
+    group<W, kTiles, T>(args, tile, token);
+  }
+  for (; tile < args.last_tile; ++tile) {
+    group<W, 1, T>(args, tile, token);
+  }
+}
+
+template <class W>
+void rest(const MatmulArgs& args, size_t token) {
+  switch (args.n_tokens - token) {
+    case 1:
+      return tiles<W, 1>(args, token);
+    case 2:
+      return tiles<W, 2>(args, token);
+    case 3:
+      return tiles<W, 3>(args, token);
+    case 4:
+      return tiles<W, 4>(args, token);
+    case 5:
+      return tiles<W, 5>(args, token);
+    default:
+      return;
+  }
+}
+
+// Tiles outside, tokens inside, so that a tile of weights is read from memory once and then from
+// the cache.
+template <class W>
+void matmul(const MatmulArgs& args) {
+  if (args.n_tokens < kTileTokens) {
+    rest<W>(args, 0);
+    return;
+  }
+  MatmulArgs one = args;
+  for (uint32_t tile = args.first_tile; tile < args.last_tile; ++tile) {
+    one.first_tile = tile;
+    one.last_tile = tile + 1;
+    size_t token = 0;
+    for (; token + kTileTokens <= args.n_tokens; token += kTileTokens) {
+      tiles<W, kTileTokens>(one, token);
+    }
+    rest<W>(one, token);
+  }
+}
+
+}  // namespace
+
+void matmul_f32(const MatmulArgs& args) {
+  matmul<WeightF32>(args);
+}
+void matmul_f16(const MatmulArgs& args) {
+  matmul<WeightF16>(args);
+}
+void matmul_bf16(const MatmulArgs& args) {
+  matmul<WeightBf16>(args);
+}
+
+}  // namespace quern::neon
