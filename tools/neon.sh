@@ -13,7 +13,8 @@ for test in base tensor kernels parity; do
     cat "$log" >&2
     exit 1
   fi
-  echo "neon: test_$test: $(grep -o '[0-9]* tests ran' "$log" | tail -n 1), $(grep -c '\[  SKIPPED \]' "$log" || true) skipped, $((SECONDS - start)) s"
+  counts=$(sed -nE 's/^\[  (PASSED|SKIPPED) +\] ([0-9]+) tests?.*/\2 \L\1/p' "$log" | paste -sd,)
+  echo "neon: test_$test: ${counts//,/, } in $((SECONDS - start)) s"
 done
 for test in base kernels; do
   qemu-aarch64-static -cpu cortex-a53 "$tests/test_$test" --gtest_brief=1 --gtest_filter='CpuFeatures.*:ChooseKernels.*'
