@@ -6,34 +6,5 @@
 #include "kernels/simd/row_ops.h"
 
 namespace quern::avx2 {
-
-void rms_norm(const RmsNormArgs& args) {
-  simd_rms_norm(args);
-}
-void rope(const RopeArgs& args) {
-  simd_rope(args);
-}
-void add(float* x, const float* y, size_t n) {
-  simd_add(x, y, n);
-}
-void add_scaled(const AddScaledArgs& args) {
-  simd_add_scaled(args);
-}
-void gated(const GatedArgs& args) {
-  simd_gated(args);
-}
-void kv_write(const KvWriteArgs& args) {
-  simd_kv_write(args);
-}
-void attention(const AttentionArgs& args) {
-  simd_attention(args);
-}
-void attention_merge(const AttentionState& into, const AttentionState& from, uint32_t n_queries,
-                     uint32_t head_stride) {
-  simd_attention_merge(into, from, n_queries, head_stride);
-}
-void attention_finish(const AttentionFinishArgs& args) {
-  simd_attention_finish(args);
-}
-
+#include "kernels/fragments/row_ops.h"
 }  // namespace quern::avx2
