@@ -1,8 +1,22 @@
 #include "conversation.h"
 
+#include <fmt/format.h>
+
 #include <utility>
 
 namespace quern::app {
+
+namespace {
+
+std::unexpected<Error> too_long(size_t n_tokens, uint32_t n_context) {
+  return fail(
+      {.where = "repl",
+       .what = fmt::format("the message takes {} tokens, the context holds {} with the answer",
+                           n_tokens, n_context),
+       .expected = "a shorter one, or `quern run` with a larger --ctx"});
+}
+
+}  // namespace
 
 Result<std::vector<TokenId>> Conversation::render() const {
   if (is_raw_) {
@@ -22,6 +36,7 @@ Result<Conversation::Prompt> Conversation::ask(std::string question, const Room&
   if (is_raw_) {
     turns_.clear();
   }
+  std::vector<ChatMessage> before = turns_;
   turns_.push_back({.role = "user", .content = std::move(question)});
   Prompt prompt;
   auto tokens = render();
@@ -32,8 +47,11 @@ Result<Conversation::Prompt> Conversation::ask(std::string question, const Room&
       tokens = render();
     }
   }
+  if (tokens && tokens->size() >= room.n_context) {
+    tokens = too_long(tokens->size(), room.n_context);
+  }
   if (!tokens) {
-    take_back();
+    turns_ = std::move(before);
     return std::unexpected(std::move(tokens).error());
   }
   prompt.tokens = std::move(*tokens);

@@ -27,7 +27,7 @@ class Conversation {
   };
 
   // The prompt for one more question. It belongs to the conversation from then on, until
-  // take_back(). May be longer than the context when nothing is left to drop.
+  // take_back(). A question that does not fit even alone is refused, and everything is as before.
   Result<Prompt> ask(std::string question, const Room& room);
   void answer(std::string text) {
     turns_.push_back({.role = "assistant", .content = std::move(text)});

@@ -1,6 +1,7 @@
 #include "generation.h"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <limits>
 #include <string_view>
@@ -19,6 +20,29 @@ void apply(const GenerationFlags& flags, SamplingParams& params) {
   params.min_p = flags.min_p.value_or(params.min_p);
   params.repetition_penalty = flags.repeat_penalty.value_or(params.repetition_penalty);
   params.ignore_eos = flags.ignore_eos;
+}
+
+// What the user calls a field of SamplingParams.
+struct FieldName {
+  std::string_view field;
+  std::string_view flag;
+  std::string_view setting;
+};
+constexpr std::array<FieldName, 4> kFieldNames = {
+    {{"temperature", "--temp", "temperature"},
+     {"top_p", "--top-p", "top_p"},
+     {"min_p", "--min-p", "min_p"},
+     {"repetition_penalty", "--repeat-penalty", "repeat_penalty"}}};
+
+// "top_p is 2" in the words of someone who typed --top-p.
+std::string in_users_words(std::string what, Spelling spelling) {
+  for (const FieldName& name : kFieldNames) {
+    if (what.starts_with(name.field) && what.substr(name.field.size()).starts_with(' ')) {
+      return what.replace(0, name.field.size(),
+                          spelling == Spelling::flags ? name.flag : name.setting);
+    }
+  }
+  return what;
 }
 
 }  // namespace
@@ -68,13 +92,20 @@ void add_generation_flags(CLI::App& command, GenerationFlags& flags) {
   command.add_flag("--ignore-eos", flags.ignore_eos, "Never draw a token that ends the answer");
 }
 
-Status check(const GenerationFlags& flags) {
+Status check(const GenerationFlags& flags, Spelling spelling) {
+  if (std::ranges::find(flags.stop, "") != flags.stop.end()) {
+    return fail({.kind = ErrorKind::usage,
+                 .where = "usage",
+                 .what = "--stop is empty",
+                 .expected = "the text before which an answer ends"});
+  }
   SamplingParams params;
   apply(flags, params);
   Status status = validate(params, std::numeric_limits<uint32_t>::max());
   if (!status) {
     status.error().kind = ErrorKind::usage;
-    status.error().where = "usage";
+    status.error().where = spelling == Spelling::flags ? "usage" : "set";
+    status.error().what = in_users_words(std::move(status.error().what), spelling);
   }
   return status;
 }

@@ -35,8 +35,11 @@ Status set_seed(std::string_view text, std::optional<uint64_t>& seed);
 // `flags` must live as long as the command.
 void add_generation_flags(CLI::App& command, GenerationFlags& flags);
 
+// How the user wrote what is checked: --top-p on the command line, top_p after /set.
+enum class Spelling { flags, settings };
+
 // A usage error that names the first value out of range.
-Status check(const GenerationFlags& flags);
+Status check(const GenerationFlags& flags, Spelling spelling);
 
 // The flags over the file's general.sampling.* over temperature 0.8, top_k 40, top_p 0.9. The seed
 // is the given one, or drawn.

@@ -12,7 +12,6 @@
 #include <string_view>
 #include <system_error>
 
-#include "base/interrupt.h"
 #include "commands.h"
 #include "input_file.h"
 #include "progress.h"
@@ -61,8 +60,10 @@ struct Output {
   // "-" is the standard output, which others close.
   std::unique_ptr<std::FILE, int (*)(std::FILE*)> file{stdout, &std::fflush};
 
+  bool is_stdout() const { return path == "-"; }
+
   Status open() {
-    if (path != "-") {
+    if (!is_stdout()) {
       file = {std::fopen(path.c_str(), "wb"), &std::fclose};
     }
     return file ? Status() : cannot_write({.kind = kind_of_open_error(errno), .code = errno});
@@ -75,9 +76,12 @@ struct Output {
   std::unexpected<Error> cannot_write(Failure failure) const {
     return fail({.kind = failure.kind,
                  .where = "logits",
-                 .what = fmt::format("cannot write '{}': {}", printable(path, 200),
-                                     std::strerror(failure.code)),
-                 .expected = "a file that can be written"});
+                 .what = fmt::format(
+                     "cannot write {}: {}",
+                     is_stdout() ? "to the standard output" : "'" + printable(path, 200) + "'",
+                     std::strerror(failure.code)),
+                 .expected = is_stdout() ? "a standard output that can be written"
+                                         : "a file that can be written"});
   }
 };
 
@@ -129,12 +133,15 @@ Status write_rows(Engine& engine, std::vector<TokenId> tokens, const std::string
   if (error_code == 0 && close(out.file.release()) != 0) {
     error_code = errno;
   }
-  return error_code == 0 ? Status() : out.cannot_write({.code = error_code});
+  const bool reader_left = out.is_stdout() && error_code == EPIPE;
+  if (reader_left) {
+    std::clearerr(stdout);  // it has seen enough: nothing is wrong with the output
+  }
+  return error_code == 0 || reader_left ? Status() : out.cannot_write({.code = error_code});
 }
 
 Status logits(const Options& options) {
   QUERN_ASSIGN(std::vector<TokenId> tokens, parse_tokens(options.tokens));
-  handle_interrupts(OnInterrupt::exit);
   QUERN_ASSIGN(const std::filesystem::path path, find_model(options.model.name));
   QUERN_ASSIGN(const Session session,
                open_session(options.model, {path, static_cast<uint32_t>(tokens.size())}));

@@ -2,9 +2,11 @@
 #include <cstdio>
 #include <exception>
 #include <new>
+#include <sstream>
 #include <string>
 #include <vector>
 
+#include "base/interrupt.h"
 #include "commands.h"
 #include "output.h"
 #include "report.h"
@@ -22,7 +24,10 @@ constexpr Register kCommands[] = {
 // Help and version are asked for; everything else that stops the parser is wrong usage.
 int end_of_parsing(const CLI::App& app, const CLI::ParseError& reason) {
   if (reason.get_exit_code() == static_cast<int>(CLI::ExitCodes::Success)) {
-    return app.exit(reason);
+    std::ostringstream text;
+    const int code = app.exit(reason, text, text);
+    (void)write_output(text.str());  // finish_output tells of an error
+    return code;
   }
   const std::vector<std::string> unknown = app.remaining();
   const bool no_command = app.get_subcommands().empty();
@@ -36,7 +41,11 @@ int end_of_parsing(const CLI::App& app, const CLI::ParseError& reason) {
                                  : "flags and arguments as `quern COMMAND --help` lists them"});
 }
 
+// Every command ends with an exit code, whatever a terminal or a pipe does to it; a command that
+// treats an interrupt otherwise says so itself.
 int run(int argc, char** argv) {
+  quern::handle_interrupts(quern::OnInterrupt::exit);
+  quern::ignore_broken_pipes();
   CLI::App app{"Quern: runs language models in GGUF files"};
   app.set_version_flag("--version", QUERN_VERSION);
   app.require_subcommand(1);

@@ -2,6 +2,7 @@
 
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 
 #include "report.h"
@@ -24,6 +25,9 @@ Error cannot_write(int code) {
 Status write_output(std::string_view bytes) {
   errno = 0;
   if (std::fwrite(bytes.data(), 1, bytes.size(), stdout) != bytes.size()) {
+    if (errno == EPIPE) {
+      std::_Exit(0);  // nobody reads what this command is for
+    }
     return fail(cannot_write(errno));
   }
   return {};

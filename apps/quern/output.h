@@ -13,7 +13,7 @@
 namespace quern::app {
 
 // Writes the bytes; an error here may be left to finish_output, unless more would be computed in
-// vain.
+// vain. A reader that has left (`quern list | head -1`) ends the process with exit code 0.
 Status write_output(std::string_view bytes);
 
 // fmt::print without its exceptions: errors are left to finish_output.

@@ -8,7 +8,6 @@
 
 #include <nlohmann/json.hpp>
 
-#include "base/interrupt.h"
 #include "commands.h"
 #include "engine/plain_prompt.h"
 #include "gguf/validate.h"
@@ -133,7 +132,6 @@ Result<std::vector<TokenId>> text_tokens(const Tokenizer& tokenizer, std::string
 }
 
 Status perplexity(const Options& options) {
-  handle_interrupts(OnInterrupt::exit);
   QUERN_ASSIGN(const std::filesystem::path path, find_model(options.model.name));
   QUERN_ASSIGN(const std::string text, read_text(options.file));
   QUERN_ASSIGN(const Session session, open_session(options.model, {path, options.n_ctx}));

@@ -163,7 +163,10 @@ bool Repl::command(std::string_view line) {
   } else if (name == "/stats") {
     show_stats();
   } else {
-    fmt::print(stderr, "quern: there is no command '{}'; /help lists them\n", printable(name));
+    report({.kind = ErrorKind::usage,
+            .where = "repl",
+            .what = "there is no command '" + printable(name) + "'",
+            .expected = "one that /help lists"});
   }
   return true;
 }

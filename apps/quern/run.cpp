@@ -130,9 +130,7 @@ Result<int> converse(const Options& options, const std::filesystem::path& path) 
 }
 
 Result<int> run(const Options& options) {
-  QUERN_TRY(check(options.generation));
-  handle_interrupts(OnInterrupt::exit);
-  ignore_broken_pipes();
+  QUERN_TRY(check(options.generation, Spelling::flags));
   QUERN_ASSIGN(const std::filesystem::path path, find_model(options.model.name));
   const bool has_user = is_terminal(StandardStream::in) && is_terminal(StandardStream::out);
   return !options.prompt && has_user ? converse(options, path) : answer_once(options, path);

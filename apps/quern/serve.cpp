@@ -6,7 +6,6 @@
 #include <memory>
 
 #include "base/fail_point.h"
-#include "base/interrupt.h"
 #include "base/mapping_guard.h"
 #include "base/system_info.h"
 #include "commands.h"
@@ -68,7 +67,6 @@ Status serve(const ServeFlags& flags) {
   models.engine.engine.fail_points = &fail_points;
   QUERN_TRY(check_folders(models.host));
   install_mapping_guard();
-  ignore_broken_pipes();
 
   // What the server borrows is made before it and goes after it.
   EngineMetrics metrics;

@@ -54,6 +54,9 @@ Result<Session> open_session(const ModelFlags& flags, const SessionNeeds& needs)
            .progress = [&](uint64_t done, uint64_t total) { progress.update(done, total); }},
           log));
   progress.finish();
+  QUERN_ASSIGN(session.engine, Engine::create(*session.model, {.max_context = needs.n_ctx,
+                                                               .kv_dtype = kv_dtype(flags.kv_type),
+                                                               .max_seqs = 1}));
   const uint32_t trained = session.model->model().config().max_context;
   if (needs.n_ctx > trained) {
     log.warn(
@@ -61,9 +64,6 @@ Result<Session> open_session(const ModelFlags& flags, const SessionNeeds& needs)
                     "decay beyond it",
                     trained, needs.n_ctx));
   }
-  QUERN_ASSIGN(session.engine, Engine::create(*session.model, {.max_context = needs.n_ctx,
-                                                               .kv_dtype = kv_dtype(flags.kv_type),
-                                                               .max_seqs = 1}));
   return session;
 }
 

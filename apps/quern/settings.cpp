@@ -6,11 +6,24 @@
 #include <array>
 #include <charconv>
 #include <functional>
+#include <limits>
+#include <type_traits>
 
 #include "text/printable.h"
 
 namespace quern::app {
 namespace {
+
+// What a value of type T is written as.
+template <typename T>
+std::string shape() {
+  if constexpr (std::is_integral_v<T>) {
+    return fmt::format("a whole number from {} to {}", std::numeric_limits<T>::min(),
+                       std::numeric_limits<T>::max());
+  } else {
+    return "a number, such as 0.7";
+  }
+}
 
 template <typename T>
 Status parse(std::string_view text, std::optional<T>& out) {
@@ -23,8 +36,8 @@ Status parse(std::string_view text, std::optional<T>& out) {
   if (error != std::errc{} || end != text.data() + text.size()) {
     return fail({.kind = ErrorKind::usage,
                  .where = "set",
-                 .what = "'" + printable(text) + "' is not a value that fits",
-                 .expected = "a number in range"});
+                 .what = "'" + printable(text) + "' is no value for it",
+                 .expected = shape<T>()});
   }
   out = number;
   return {};
@@ -78,7 +91,7 @@ Status change_setting(Settings& settings, std::string_view name, std::string_vie
   }
   Settings changed = settings;
   QUERN_TRY(found->change(changed, value));
-  QUERN_TRY(check(changed.generation));
+  QUERN_TRY(check(changed.generation, Spelling::settings));
   settings = std::move(changed);
   return {};
 }

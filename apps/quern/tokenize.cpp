@@ -6,6 +6,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/log.h"
 #include "commands.h"
 #include "input_file.h"
 #include "output.h"
@@ -23,8 +24,26 @@ struct Options {
   bool add_special = false;
 };
 
+// Some byte-level vocabularies lack bytes (SmolLM2's has no vertical tab), and a text that holds
+// one comes back shorter.
+Status warn_about_lost_bytes(const Tokenizer& tokenizer, std::string_view text) {
+  QUERN_ASSIGN(const std::vector<TokenId> ids,
+               tokenizer.encode(text, {.add_special = false, .parse_special = false}));
+  const size_t n_kept = tokenizer.decode(ids, {}).size();
+  if (n_kept < text.size()) {
+    Log::to_stderr(false).warn(
+        fmt::format("[tokenize] {} of the text's {} bytes have no token in this vocabulary and are "
+                    "left out",
+                    text.size() - n_kept, text.size()));
+  }
+  return {};
+}
+
 Status print_ids(const Tokenizer& tokenizer, std::string_view text, EncodeOptions options) {
   QUERN_ASSIGN(const std::vector<TokenId> ids, tokenizer.encode(text, options));
+  if (tokenizer.kind() == TokenizerKind::bpe && tokenizer.decode(ids, {}).size() < text.size()) {
+    QUERN_TRY(warn_about_lost_bytes(tokenizer, text));
+  }
   std::string line = "[";
   for (const TokenId id : ids) {
     fmt::format_to(std::back_inserter(line), "{}{}", line.size() > 1 ? "," : "", value(id));

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <cmath>
 #include <string>
 
@@ -89,6 +90,19 @@ constexpr std::array kFloatRules = {
     FloatRule{"rope.scaling.yarn_log_multiplier", -kAnyFinite, kAnyFinite},
 };
 
+// N of a name "blk.N.<part>".
+std::optional<int64_t> block_of(std::string_view name) {
+  constexpr std::string_view kPrefix = "blk.";
+  if (!name.starts_with(kPrefix)) {
+    return std::nullopt;
+  }
+  name.remove_prefix(kPrefix.size());
+  int64_t block = 0;
+  const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), block);
+  const bool is_block = error == std::errc() && end != name.data() + name.size() && *end == '.';
+  return is_block ? std::optional(block) : std::nullopt;
+}
+
 class HyperParameters {
  public:
   explicit HyperParameters(const ModelCard& card) : card_(card) {}
@@ -105,6 +119,7 @@ class HyperParameters {
     QUERN_TRY(check_type("expert_weights_norm", MetaType::boolean));
     QUERN_TRY(check_experts());
     QUERN_TRY(check_heads());
+    QUERN_TRY(check_blocks());
     return check_rope();
   }
 
@@ -223,6 +238,20 @@ class HyperParameters {
         return refused(
             fmt::format("{} heads do not divide {} {}", n_q, key("embedding_length"), *width),
             "a head count that divides it, or attention.key_length");
+      }
+    }
+    return {};
+  }
+
+  // A layer that block_count leaves out would be missing from every answer without a word.
+  Status check_blocks() const {
+    const auto n_layers = integer("block_count");
+    for (const TensorInfo& tensor : card_.tensors()) {
+      const auto block = block_of(tensor.name);
+      if (n_layers && block && *block >= *n_layers) {
+        return refused(fmt::format("tensor '{}' belongs to layer {} of {}", printable(tensor.name),
+                                   *block, *n_layers),
+                       fmt::format("{} above the last layer's number", key("block_count")));
       }
     }
     return {};

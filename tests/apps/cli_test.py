@@ -91,10 +91,14 @@ class Output(Case):
                 self.assertEqual(done.stderr.count(b"cannot write"), 1)
 
     def test_a_reader_that_leaves_is_no_error(self):
-        with start("show", STORIES, "--json") as process:
-            process.stdout.close()
-            self.assertEqual(process.stderr.read(), b"")
-            self.assertIn(process.wait(timeout=60), (0, -signal.SIGPIPE))
+        texts = SCRATCH / "many.jsonl"
+        texts.write_text('"Once upon a time"\n' * 20000)
+        for words in (["show", STORIES, "--json"], ["--help"], ["tokenize", STORIES, "--jsonl", texts],
+                      ["logits", STORIES, "--tokens", ",".join(["1"] * 100), "--out", "-"]):
+            with self.subTest(words=words), start(*words) as process:
+                process.stdout.close()
+                self.assertEqual(process.stderr.read(), b"")
+                self.assertEqual(process.wait(timeout=60), 0)
 
     def test_a_closed_stderr_changes_no_exit_code(self):
         for words, code in (("show no-such-model", 1), (f"run '{STORIES}' Once --max-tokens 1 --stats", 0)):
@@ -103,8 +107,36 @@ class Output(Case):
             self.assertEqual(done.returncode, code)
 
 
+class Interrupts(Case):
+    def test_every_command_ends_with_130(self):
+        for words in (["bench", STORIES, "--reps", 1000], ["tokenize", STORIES], ["template", chat_model()]):
+            with self.subTest(words=words), subprocess.Popen(
+                    [QUERN, *map(str, words)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                    env=environment()) as process:
+                self.wait_until_it_handles(process)
+                process.send_signal(signal.SIGINT)
+                process.stdout.read()
+                self.assertEqual(process.wait(timeout=60), 130)
+
+    def wait_until_it_handles(self, process):
+        """SIGINT is 2: bit 1 of the mask of caught signals that the system shows."""
+        status = pathlib.Path(f"/proc/{process.pid}/status")
+        while process.poll() is None:
+            caught = re.search(r"SigCgt:\s*([0-9a-f]+)", status.read_text())
+            if caught and int(caught.group(1), 16) & 2:
+                return
+
+
 class Names(Case):
     """Every command that has a model finds it in the same ways."""
+
+    def test_an_instruction_set_that_is_not_there_is_told_with_those_that_are(self):
+        done = subprocess.run([QUERN, "run", STORIES, "Hi"], capture_output=True, check=False,
+                              env=dict(environment(), QUERN_ISA="sse9"))
+        self.assert_refused(done, 2, "QUERN_ISA", "'sse9'", "scalar")
+        here = pathlib.Path("/proc/cpuinfo").read_text()
+        for name, flag in (("neon", "asimddp"), ("avx512", "avx512_vnni")):
+            self.assertEqual(name in done.stderr.decode().split("expected")[1], flag in here)
 
     def test_a_folder_may_be_named_everywhere(self):
         folder = SCRATCH / "named"
@@ -190,6 +222,14 @@ class Inputs(Case):
             os.close(folder)
             self.assert_refused(done, 1, "standard input", "Is a directory")
 
+    def test_bytes_without_a_token_are_told(self):
+        vocabulary = GOLDEN / "vocab" / "deepseek-coder.gguf"
+        done = quern("tokenize", vocabulary, stdin=bytes(range(256)))
+        self.assertEqual(done.returncode, 0)
+        # It has all bytes but the 13 that no UTF-8 text holds: C0, C1 and F5 to FF (RFC 3629).
+        self.assertRegex(done.stderr.decode(), r"\Aquern: \[tokenize\] 13 of the text's 256 bytes [^\n]+\n\Z")
+        self.assertEqual(quern("tokenize", vocabulary, stdin="<｜end▁of▁sentence｜> naïve 日本\n".encode()).stderr, b"")
+
     def test_the_input_of_a_template_is_checked(self):
         def refused(text, *words):
             self.assert_refused(quern("template", chat_model(), stdin=text.encode()), 1, *words)
@@ -244,6 +284,11 @@ class Files(Case):
         for key in ("general.alignment", "tokenizer.ggml.bos_token_id"):
             model = self.edited("typed.gguf", (key, pair_of(key, self.F32, "f", 32.0)))
             self.assert_refused(quern("show", model), 1, "typed.gguf", f"{key} is 32 (f32)", "integer")
+
+    def test_layers_beyond_the_count_are_refused(self):
+        model = self.edited("layers.gguf", ("llama.block_count", pair_of("llama.block_count", self.U32, "I", 4)))
+        for words in (["show", model], ["run", model, "Hi"]):
+            self.assert_refused(quern(*words), 1, "layers.gguf", "'blk.4.", "layer 4 of 4", "llama.block_count")
 
     def test_show_and_run_have_the_same_limits(self):
         for key, value in (("llama.context_length", 2**26 + 1), ("llama.feed_forward_length", 2**20 + 1),
@@ -374,9 +419,10 @@ class Run(Case):
     def test_wrong_usage_exits_with_2(self):
         for flags in (["--temp", "-1"], ["--temp", "nan"], ["--temp", "warm"], ["--top-p", "2"], ["--min-p", "-0.1"],
                       ["--repeat-penalty", "0"], ["--seed", "x"], ["--threads", "0"], ["--kv-type", "q4"],
-                      ["--ctx", "0"], ["--seed", "-2"], ["--seed", str(2**64)], ["--max-tokens", "-1"], ["--no-such-flag"], ["--raw", "--system", "x"]):
+                      ["--ctx", "0"], ["--seed", "-2"], ["--seed", str(2**64)], ["--max-tokens", "-1"], ["--no-such-flag"],
+                      ["--stop", ""], ["--raw", "--system", "x"]):
             with self.subTest(flags=flags):
-                self.assert_refused(quern("run", STORIES, "Hi", *flags), 2)
+                self.assert_refused(quern("run", STORIES, "Hi", *flags), 2, flags[0])
         self.assert_refused(quern("run"), 2)
 
     def test_kv_types_are_taken(self):
@@ -574,7 +620,10 @@ class Repl(Case):
         self.assertIn("default again", self.say(terminal, "/set top-p"))
         self.assertRegex(self.say(terminal, "/set"), r"top_p +0.9\n")
         self.assertIn("no setting 'mood'", self.say(terminal, "/set mood good"))
-        self.assertIn("no command '/dance'", self.say(terminal, "/dance"))
+        self.assertIn("[repl] there is no command '/dance'", self.say(terminal, "/dance"))
+        self.assertRegex(self.say(terminal, "/set temp warm"), r"\[set\] 'warm' [^\n]*expected a number")
+        self.assertRegex(self.say(terminal, "/set top_k 1e9"), r"\[set\] '1e9' [^\n]*whole number from -2147483648 to")
+        self.assertIn("repeat_penalty is 0", self.say(terminal, "/set repeat_penalty 0"))
         self.leave(terminal)
 
     def test_a_fenced_message_keeps_its_lines(self):
@@ -609,8 +658,12 @@ class Repl(Case):
         terminal = self.open("--ctx", 96, "--max-tokens", 16)
         shown = "".join(self.say(terminal, f"Tell me more about Lily, part {i}") for i in range(6))
         self.assertRegex(shown, r"\x1b\[90m\(the context of 96 tokens is full: the oldest [^\n]* forgotten\)\x1b\[0m\n")
-        self.assertIn("[request]", self.say(terminal, "One day " * 50))
-        self.assertNotIn("[request]", self.say(terminal, "Lily"))
+        # What can never fit costs the conversation nothing.
+        refused = self.say(terminal, "One day " * 50)
+        self.assertRegex(refused, r"\[repl\] the message takes [0-9]+ tokens, the context holds 96")
+        self.assertNotIn("forgotten", refused)
+        self.assertNotIn("[repl]", self.say(terminal, "Lily"))
+        self.assertRegex(self.say(terminal, "/stats"), r"[2-9] turns")
         self.leave(terminal)
 
     def test_history_is_kept_for_the_next_time(self):

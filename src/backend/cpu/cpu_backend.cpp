@@ -21,11 +21,18 @@ uint64_t round_up_64(uint64_t n) {
   return (n + 63) / 64 * 64;
 }
 
-Error unknown_isa(const std::string& isa) {
+Error unknown_isa(const CpuFeatures& features, const std::string& isa) {
+  std::string usable;
+  for (const std::string_view name : {"avx512", "avx2", "neon", "scalar"}) {
+    if (choose_kernels(features, name) != nullptr) {
+      usable += fmt::format("{}{}", usable.empty() ? "" : ", ", name);
+    }
+  }
   return {.kind = ErrorKind::usage,
           .where = "kernels",
-          .what = "instruction set '" + isa + "' is unknown, or this machine lacks it",
-          .expected = "scalar, avx2, avx512 or neon"};
+          .what = fmt::format("there are no kernels for the instruction set '{}' (QUERN_ISA) here",
+                              isa),
+          .expected = "one of " + usable};
 }
 
 }  // namespace
@@ -35,9 +42,10 @@ Result<std::unique_ptr<Backend>> make_cpu_backend(CpuBackendOptions options) {
   if (options.isa) {
     forced = *options.isa;
   }
-  const KernelTable* kernels = choose_kernels(CpuFeatures::detect(), forced);
+  const CpuFeatures features = CpuFeatures::detect();
+  const KernelTable* kernels = choose_kernels(features, forced);
   if (kernels == nullptr) {
-    return fail(unknown_isa(*options.isa));
+    return fail(unknown_isa(features, *options.isa));
   }
   const uint32_t n_threads = options.n_threads == 0 ? available_cores() : options.n_threads;
   auto memory = options.memory ? std::move(options.memory) : make_process_memory();
