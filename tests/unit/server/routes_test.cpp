@@ -135,6 +135,21 @@ TEST_F(RoutesTest, AFileThatIsNoModelIsNoneToAskFor) {
   EXPECT_EQ(post(client, "/api/show", R"({"model":"broken"})").status, 422U);
 }
 
+TEST_F(RoutesTest, AnswersNeverTellTheFolderOfAFile) {
+  folder_.write("broken.gguf", "GGUF");
+  std::filesystem::create_symlink("nowhere", folder_.path() / "gone.gguf");
+  const TestServer server({}, config());
+  Client client(server.port());
+  for (const std::string name : {"broken", "gone"}) {
+    for (const std::string path : {"/v1/completions", "/api/show"}) {
+      const Answer answer = post(client, path, R"({"prompt":"x","model":")" + name + "\"}");
+      EXPECT_GE(answer.status, 400U);
+      EXPECT_NE(answer.body.find("'" + name + ".gguf'"), std::string::npos) << answer.body;
+      EXPECT_EQ(answer.body.find(folder_.path().string()), std::string::npos) << answer.body;
+    }
+  }
+}
+
 TEST_F(RoutesTest, ARequestWithoutAModelNeedsADefault) {
   const TestServer server({}, config());
   Client client(server.port());
