@@ -150,6 +150,25 @@ TEST_F(RoutesTest, AnswersNeverTellTheFolderOfAFile) {
   }
 }
 
+TEST_F(RoutesTest, ARequestWithoutAModelMeansTheOnlyOneThatCanBeServed) {
+  add_tiny();
+  folder_.write("broken.gguf", "GGUF");
+  const std::string unload = R"({"keep_alive":0})";
+  {
+    const TestServer server({}, config());
+    Client client(server.port());
+    const Answer answer = post(client, "/v1/completions", R"({"prompt":"x","max_tokens":1})");
+    EXPECT_EQ(answer.status, 200U) << answer.body;
+    EXPECT_EQ(json(answer)["model"], "tiny");
+    EXPECT_EQ(json(post(client, "/api/generate", unload))["model"], "tiny");
+  }
+  quern::test::write_tiny_model(folder_.path() / "other.gguf", {.max_context = 256});
+  const TestServer server({}, config());
+  Client client(server.port());
+  EXPECT_EQ(error_of(post(client, "/v1/completions", R"({"prompt":"x"})")), "400 invalid_value");
+  EXPECT_EQ(post(client, "/api/generate", unload).status, 404U);
+}
+
 TEST_F(RoutesTest, ARequestWithoutAModelNeedsADefault) {
   const TestServer server({}, config());
   Client client(server.port());
