@@ -100,10 +100,10 @@ coverage: ## Line coverage of the tests outside apps/; fails under 90%
 	@$(MAKE) --no-print-directory model
 	@tools/coverage.sh build/coverage 90
 
-neon: ## Build for 64-bit ARM and run the kernels' tests under qemu
+neon: ## Build for 64-bit ARM and run the tests of what depends on the machine under qemu
 	@tools/setup.sh build neon
 	@tools/configure.sh neon
-	@ninja -C build/neon -j $(JOBS) quern test_base test_tensor test_kernels test_parity
+	@ninja -C build/neon -j $(JOBS) quern test_base test_tensor test_text test_gguf test_kernels test_parity
 	@python3 tools/check_isa_symbols.py build/neon
 	@tools/neon.sh build/neon
 

@@ -37,7 +37,7 @@ for target in "${targets[@]}"; do
   log=$build/$target.log
   if "$program" "${arguments[@]}" "${corpora[@]}" >"$log" 2>&1 </dev/null; then
     passed=$((passed + 1))
-    echo "fuzz: $target: $(awk -F ': *' '/number_of_executed_units/ { print $2 }' "$log") runs in $seconds s, no finding"
+    echo "fuzz: $target: $(awk '/stat::number_of_executed_units:/ { print $NF }' "$log") runs in $seconds s, no finding"
   else
     failed=$((failed + 1))
     tail -n 40 "$log"

@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # tools/neon.sh BUILD: runs the tests of what depends on the machine under qemu: once as it emulates its largest 64-bit
-# ARM machine, and what chooses the kernels once more as on one without dot products.
+# ARM machine, and what chooses the kernels once more as on one without dot products. Text and files are among it: a char
+# is unsigned there.
 # Emulation tells whether the kernels compute what they should, and nothing about their speed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 build=$1
 tests=$build/tests
-for test in base tensor kernels parity; do
+for test in base tensor text gguf kernels parity; do
   start=$SECONDS
   log=$build/test_$test.log
   if ! qemu-aarch64-static -cpu max "$tests/test_$test" --gtest_brief=1 >"$log" 2>&1; then

@@ -1,7 +1,5 @@
 #include "vocabulary.h"
 
-#include <fmt/format.h>
-
 #include "gguf/reader.h"
 #include "model/tokenizer_from_card.h"
 
@@ -18,8 +16,7 @@ Result<std::unique_ptr<const Tokenizer>> load_vocabulary(const VocabularyFlags& 
   auto tokenizer =
       make_tokenizer(card, Log::to_stderr(false), {.allow_unknown_pre = flags.allow_unknown_pre});
   if (!tokenizer) {
-    tokenizer.error().what =
-        fmt::format("'{}': {}", path.filename().string(), tokenizer.error().what);
+    return fail_in(path.string(), std::move(tokenizer).error());
   }
   return tokenizer;
 }

@@ -9,7 +9,6 @@
 namespace quern {
 
 using ByteSpan = std::span<const std::byte>;
-using MutableByteSpan = std::span<std::byte>;
 
 // Reads a T from `bytes`, which must hold at least sizeof(T). The host is little-endian (checked by
 // the build).

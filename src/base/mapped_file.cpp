@@ -20,9 +20,9 @@ std::unexpected<Error> system_error(const std::filesystem::path& path, std::stri
   const bool missing = code == ENOENT || code == ENOTDIR;
   return fail({.kind = missing ? ErrorKind::not_found : ErrorKind::io,
                .where = "file",
-               .what = fmt::format("{} '{}': {}", action, path.string(),
-                                   std::generic_category().message(code)),
-               .expected = missing ? "an existing file" : "a readable file"});
+               .what = fmt::format("{}: {}", action, std::generic_category().message(code)),
+               .expected = missing ? "an existing file" : "a readable file",
+               .file = path.string()});
 }
 
 FileVersion version_of(const struct stat& info) {
@@ -65,8 +65,9 @@ Result<MappedFile> MappedFile::open(const std::filesystem::path& path, FailPoint
   if (!S_ISREG(info.st_mode)) {
     return fail({.kind = ErrorKind::invalid_input,
                  .where = "file",
-                 .what = fmt::format("'{}' is not a regular file", path.string()),
-                 .expected = "a file"});
+                 .what = "not a regular file",
+                 .expected = "a file",
+                 .file = path.string()});
   }
   MappedFile mapped;
   mapped.path_ = path;
@@ -130,9 +131,9 @@ Status MappedFile::check_intact() const {
   if (is_poisoned() || changed || fails_at(fail_points_, FailPoint::read)) {
     return fail({.kind = ErrorKind::io,
                  .where = "file",
-                 .what = fmt::format("'{}' {} while it was read", path_.string(),
-                                     changed ? "was changed" : "lost bytes"),
-                 .expected = "a file that stays as it is; load it again"});
+                 .what = changed ? "changed while it was read" : "lost bytes while it was read",
+                 .expected = "a file that stays as it is; load it again",
+                 .file = path_.string()});
   }
   return {};
 }

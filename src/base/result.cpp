@@ -38,6 +38,11 @@ std::string Error::to_string() const {
   std::string line = "[";
   append_escaped(line, where);
   line += "] ";
+  if (!file.empty()) {
+    line += '\'';
+    append_escaped(line, file);
+    line += "': ";
+  }
   append_escaped(line, what);
   if (!expected.empty()) {
     line += "; expected ";

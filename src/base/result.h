@@ -25,8 +25,11 @@ struct Error {
   std::string where;     // subsystem, e.g. "gguf"
   std::string what;      // what was found
   std::string expected;  // what would have been right, or what to do next; may be empty
+  // The path of the file that is at fault; empty where none is. Apart from `what`, because folders
+  // are for the operator's eyes: what a server tells its clients has the name alone.
+  std::string file = {};
 
-  // "[where] what; expected ...", without the program's name, and always one line: control
+  // "[where] 'file': what; expected ...", without the program's name, and always one line: control
   // characters, which may come from a file, are escaped (\n, \x1b).
   std::string to_string() const;
 };
@@ -40,6 +43,14 @@ int exit_code(ErrorKind kind);
 
 inline std::unexpected<Error> fail(Error error) {
   return std::unexpected<Error>(std::move(error));
+}
+
+// Says in which file, unless the error does: one of a split model's parts, say.
+inline std::unexpected<Error> fail_in(std::string file, Error error) {
+  if (error.file.empty()) {
+    error.file = std::move(file);
+  }
+  return fail(std::move(error));
 }
 
 }  // namespace quern

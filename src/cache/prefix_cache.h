@@ -46,7 +46,6 @@ class PrefixCache {
   PrefixCache(const PrefixCache&) = delete;
   PrefixCache& operator=(const PrefixCache&) = delete;
 
-  bool enabled() const { return config_.enabled; }
   uint32_t n_block_tokens() const { return config_.n_block_tokens; }
   BlockHash root(std::string_view cache_salt) const { return hash_root(cache_salt, config_.seed); }
 

@@ -36,7 +36,6 @@ void MeanPool::add(std::span<const float> values) {
   for (size_t i = 0; i < values.size(); ++i) {
     sums_[i] += static_cast<double>(values[i]);
   }
-  ++n_added_;
 }
 
 // A sum has the mean's direction, which is all that is left at length 1.

@@ -19,13 +19,11 @@ namespace quern {
 class MeanPool {
  public:
   void add(std::span<const float> values);
-  uint64_t n_added() const { return n_added_; }
   // Of length 1; all zeros stay what they are. Empty when nothing was added.
   std::vector<float> normalised() const;
 
  private:
   std::vector<double> sums_;
-  uint64_t n_added_ = 0;
 };
 
 struct Embedding {

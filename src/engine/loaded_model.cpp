@@ -32,12 +32,6 @@ std::string token_text(const Tokenizer& tokenizer, std::optional<TokenId> id) {
   return id ? std::string(tokenizer.token_bytes(*id)) : std::string();
 }
 
-// Errors of the layers below speak of keys and tensors; of which file, only this one knows.
-std::unexpected<Error> in_file(const std::filesystem::path& path, Error error) {
-  error.what = fmt::format("'{}': {}", path.filename().string(), error.what);
-  return fail(std::move(error));
-}
-
 // A vocabulary or a template that asks for more memory than there is fails; it ends nothing.
 template <typename Make>
 auto within_memory(const Make& make) -> decltype(make()) {
@@ -80,16 +74,16 @@ Result<std::unique_ptr<LoadedModel>> LoadedModel::load(LoadOptions options, cons
   });
   words.join();
   if (!tokenizer) {
-    return in_file(options.path, std::move(tokenizer).error());
+    return fail_in(options.path.string(), std::move(tokenizer).error());
   }
   if (!model) {
-    return in_file(options.path, std::move(model).error());
+    return fail_in(options.path.string(), std::move(model).error());
   }
   loaded->tokenizer_ = std::move(*tokenizer);
   loaded->model_ = std::move(*model);
   if (loaded->tokenizer_->vocab_size() > loaded->model_->config().vocab_size) {
-    return in_file(
-        options.path,
+    return fail_in(
+        options.path.string(),
         {.kind = ErrorKind::invalid_input,
          .where = "model",
          .what = fmt::format("the vocabulary has {} tokens, the embedding {} rows",

@@ -24,12 +24,6 @@ std::unexpected<Error> malformed(std::string what, std::string expected) {
                .expected = std::move(expected)});
 }
 
-// Puts the file's name before what went wrong in it.
-std::unexpected<Error> in_file(const fs::path& path, Error error) {
-  error.what = fmt::format("'{}': {}", path.filename().string(), error.what);
-  return fail(std::move(error));
-}
-
 // What a file says about its split set; writers store the numbers as u16 or i32.
 struct SplitKeys {
   std::optional<uint64_t> count, number, n_tensors;
@@ -169,15 +163,15 @@ class SplitReader {
     auto header = parse_header(file.bytes(), file.n_bytes());
     if (!header) {
       QUERN_TRY(file.check_intact());
-      return in_file(path, std::move(header).error());
+      return fail_in(path.string(), std::move(header).error());
     }
     const SplitKeys keys = split_keys(*header);
     if (keys.count != n_files_ || keys.number != i) {
-      return in_file(path,
-                     {.kind = ErrorKind::invalid_input,
-                      .where = "gguf",
-                      .what = "split.no or split.count do not fit the file's name",
-                      .expected = fmt::format("split.no {} and split.count {}", i, n_files_)});
+      return fail({.kind = ErrorKind::invalid_input,
+                   .where = "gguf",
+                   .what = "split.no or split.count do not fit the file's name",
+                   .expected = fmt::format("split.no {} and split.count {}", i, n_files_),
+                   .file = path.string()});
     }
     builder.add(std::move(*header), file.bytes());
     builder.add_path(path);
@@ -243,7 +237,7 @@ Result<ModelCard> read_model_card(const fs::path& path, FailPoints* fail_points)
   auto card = read_checked({.path = path, .file = file, .fail_points = fail_points});
   QUERN_TRY(file.check_intact());  // first: what is wrong with a card may come of lost bytes
   if (!card) {
-    return in_file(path, std::move(card).error());
+    return fail_in(path.string(), std::move(card).error());
   }
   return card;
 }

@@ -15,7 +15,8 @@ namespace quern {
 // Reads and checks the header of a GGUF file, and of all files of its set when it is the first of a
 // split one (NAME-00001-of-00003.gguf): the structure, and the values of the keys that Quern knows
 // (validate_card). Costs milliseconds and about three times the header's bytes in memory, whatever
-// the file claims. Errors name the file. The fail points hit, at each file: mmap, read.
+// the file claims. An error has the path of the file. The fail points hit, at each file: mmap,
+// read.
 Result<ModelCard> read_model_card(const std::filesystem::path& path,
                                   FailPoints* fail_points = nullptr);
 

@@ -199,10 +199,13 @@ ModelSummary summarise(const fs::path& path) {
     return summarise(*card);
   }
   ModelSummary broken;
-  std::error_code error;
-  const uint64_t n_bytes = fs::file_size(path, error);
-  broken.n_bytes = error ? 0 : n_bytes;
-  broken.error = card.error().to_string();
+  std::error_code unknown;
+  const uint64_t n_bytes = fs::file_size(path, unknown);
+  broken.n_bytes = unknown ? 0 : n_bytes;
+  Error error = card.error();
+  // Lists show it beside the model's name and path.
+  error.file = fs::path(error.file).filename().string();
+  broken.error = error.to_string();
   return broken;
 }
 

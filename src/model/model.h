@@ -80,7 +80,6 @@ class Model {
   // Turns the embedded tokens in activations().x into the last layer's output, in place.
   virtual void run_layers(const Step& step) = 0;
   ModelActivations& activations() { return activations_; }
-  Backend& backend() { return backend_; }
 
   // Embedding, final norm and head, which every architecture here shares.
   Status load_ends(WeightLoader& loader);

@@ -33,7 +33,6 @@ class WeightLoader {
   static Result<WeightLoader> open(const ModelCard& card, Backend& backend,
                                    WeightLoaderOptions options);
 
-  const ModelCard& card() const { return *card_; }
   Backend& backend() { return *backend_; }
 
   // A tensor [n_rows, n_columns], or [n_columns] for one row, as a matrix. `name` is the file's,

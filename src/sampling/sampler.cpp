@@ -85,11 +85,6 @@ void Sampler::accept(TokenId token) {
   pending_ = {};
 }
 
-void Sampler::restore_mirostat_mu(float mu) {
-  mu_ = mu;
-  pending_ = {};
-}
-
 double Sampler::uniform(uint64_t token_index, uint32_t lane) const {
   return draw_uniform({.seed = params_.seed,
                        .choice = config_.choice_index,

@@ -84,9 +84,8 @@ struct SampleInput {
 
 // One per sequence. Not synchronised. Owns its settings and its window of accepted tokens.
 //
-// Preemption needs no snapshot: sample() changes no state that a later draw reads, so a sampler can
-// be rebuilt by accept()ing prompt and answer again. The one exception is mirostat's mu, which
-// follows from past logits: keep mirostat_mu() beside the sequence and restore it after the tokens.
+// Preemption needs no snapshot: sample() changes no state that a later draw reads, so a draw may be
+// thrown away with its step. Only what accept() is given counts.
 class Sampler {
  public:
   static Result<Sampler> create(const SamplingParams& params, const SamplerConfig& config);
@@ -99,7 +98,6 @@ class Sampler {
   Result<SampleResult> sample(const SampleInput& input, SamplerScratch& scratch);
 
   float mirostat_mu() const { return mu_; }
-  void restore_mirostat_mu(float mu);
 
  private:
   struct MirostatStep {

@@ -97,7 +97,6 @@ class Scheduler {
 
   // The engine adapts the chunk to its aim for the time of a step; at least 1.
   void set_prefill_chunk(uint32_t n_tokens);
-  uint32_t prefill_chunk() const { return config_.prefill_chunk; }
 
   bool has_work() const { return !waiting_.empty() || !running_.empty(); }
   const Sequence* find(SeqId id) const { return lookup(id); }

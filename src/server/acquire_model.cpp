@@ -10,6 +10,7 @@
 #include "server/inbox.h"
 #include "server/live_requests.h"
 #include "server/request_deadlines.h"
+#include "server/servable_models.h"
 
 namespace quern::server {
 namespace {
@@ -85,7 +86,10 @@ ApiError too_late(const Patience& patience, const std::string& name, ServerConte
 
 boost::asio::awaitable<Api<ModelLease>> acquire_model(Exchange& exchange, ServerContext& context,
                                                       ModelWish wish) {
-  const std::string name = wish.name.empty() ? context.models.default_name() : wish.name;
+  std::string name = std::move(wish.name);
+  if (name.empty()) {
+    name = co_await default_model(context);
+  }
   if (name.empty()) {
     ApiError error = bad_field("model", "model is missing; expected a name that /v1/models lists");
     co_return refuse(std::move(error));

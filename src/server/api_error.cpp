@@ -1,5 +1,6 @@
 #include "server/api_error.h"
 
+#include <filesystem>
 #include <string_view>
 #include <utility>
 
@@ -56,9 +57,10 @@ Json error_json(const ApiError& error, Dialect dialect) {
             {"code", text_or_null(error.code)}}}};
 }
 
-// Without the subsystem, which clients do not know.
+// Without the subsystem, which clients do not know, and without folders, which are not for them.
 std::string told(Error error) {
   error.where.clear();
+  error.file = std::filesystem::path(error.file).filename().string();
   constexpr std::string_view kEmptyTag = "[] ";
   return error.to_string().substr(kEmptyTag.size());
 }

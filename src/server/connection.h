@@ -69,28 +69,32 @@ class Connection final : public Exchange, public std::enable_shared_from_this<Co
   static constexpr size_t kReadBytes = 16 << 10;
   static constexpr size_t kMaxReadAhead = 64 << 10;
 
-  // Reading.
+  // Reading: connection_read.cpp.
   void start_read();
   void on_read(const boost::system::error_code& error, size_t n_bytes);
   boost::asio::awaitable<Fill> fill(Clock::time_point deadline);
   boost::asio::awaitable<bool> read_head();
   boost::asio::awaitable<bool> read_body();
-  Task serve_request();
 
-  // Answering.
+  // Answering one request, and ending.
+  Task serve_request();
   Task answer(const Verdict& verdict);
   Task run_handler(const Route& route);
   Task finish_answer(const Route& route, const std::string& failure);
   Task reject(HttpParser::Fault fault);
   void log_answer();
   void forget_request();
+  Task linger();
+
+  // Writing: connection_write.cpp.
   boost::asio::awaitable<bool> write_bytes(std::string_view bytes);
   boost::asio::awaitable<bool> wait_writable();
+
+  // Whether the client is still there: connection_client.cpp.
   void look_for_client();
   bool probe_client();
   void watch_for_reset();
   void client_is_gone();
-  Task linger();
 
   Socket socket_;
   boost::asio::any_io_executor executor_;

@@ -4,7 +4,6 @@
 #pragma once
 
 #include <exception>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <type_traits>
@@ -68,11 +67,5 @@ class Offload {
 
   boost::asio::thread_pool pool_;
 };
-
-template <typename T>
-boost::asio::awaitable<T> run_offloaded(Offload& offload, std::function<T()> work) {
-  T result = co_await offload.run(std::move(work));
-  co_return result;
-}
 
 }  // namespace quern::server

@@ -13,6 +13,7 @@
 #include "server/ollama_call.h"
 #include "server/reply.h"
 #include "server/request_deadlines.h"
+#include "server/servable_models.h"
 
 namespace quern::server {
 namespace {
@@ -185,21 +186,25 @@ Task answer_call(Exchange& exchange, ServerContext& context, OllamaCall& call) {
 }
 
 // The model's name as the list writes it, without loading it.
-Api<std::string> known_name(const std::string& wanted, const ModelManager& models) {
-  const std::vector<FoundModel> found = models.list();
-  const std::string name = wanted.empty() ? models.default_name() : wanted;
+boost::asio::awaitable<Api<std::string>> known_name(ServerContext& context, std::string name) {
+  if (name.empty()) {
+    name = co_await default_model(context);
+  }
+  const std::vector<FoundModel> found = context.models.list();
   const FoundModel* const model = find_named(found, name);
   if (model == nullptr) {
-    return refuse({.status = 404, .code = "model_not_found", .param = "model", .message = {}});
+    ApiError error{.status = 404, .code = "model_not_found", .param = "model", .message = {}};
+    co_return refuse(std::move(error));
   }
-  return model->name;
+  co_return model->name;
 }
 
 // Without anything to answer: the model is loaded, or with keep_alive 0 unloaded.
 boost::asio::awaitable<Api<Json>> load_or_unload(Exchange& exchange, ServerContext& context,
                                                  OllamaCall& call) {
   if (call.fields.keep_alive_ms == 0) {
-    const Api<std::string> name = known_name(call.fields.model, context.models);
+    std::string wanted = call.fields.model;
+    const Api<std::string> name = co_await known_name(context, std::move(wanted));
     if (!name) {
       co_return refuse(name.error());
     }

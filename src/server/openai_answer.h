@@ -49,7 +49,6 @@ class CompletionLogprobs {
  public:
   explicit CompletionLogprobs(uint64_t n_chars = 0) : n_chars_(n_chars) {}
   void add(const TokenInfo& token, const TokenTexts& texts);
-  bool is_empty() const { return tokens_.empty(); }
   // What came since the last take().
   Json take();
 

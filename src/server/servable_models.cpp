@@ -37,6 +37,17 @@ boost::asio::awaitable<std::vector<ServableModel>> servable_models(ServerContext
   co_return models;
 }
 
+boost::asio::awaitable<std::string> default_model(ServerContext& context) {
+  std::string name = context.models.default_name();
+  if (name.empty()) {
+    std::vector<ServableModel> models = co_await servable_models(context);
+    if (models.size() == 1) {
+      name = std::move(models.front().found.name);
+    }
+  }
+  co_return name;
+}
+
 boost::asio::awaitable<std::vector<ServableModel>> servable_model(ServerContext& context,
                                                                   std::string name) {
   std::vector<FoundModel> found = context.models.list();

@@ -110,7 +110,6 @@ class MergeTable {
     }
   }
   TokenId merged(uint32_t rank) const { return merged_[rank]; }
-  size_t n_merges() const { return merged_.size(); }
   void prefetch(TokenId left, TokenId right) const {
     __builtin_prefetch(&slots_[start(key_of(left, right))]);
   }

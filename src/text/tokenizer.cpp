@@ -25,7 +25,6 @@ constexpr size_t kMaxTextBytes = 1U << 30;
 // What differs between vocabularies, settled from the file's flags and the kind's defaults.
 struct TokenizerRules {
   TokenizerKind kind = TokenizerKind::bpe;
-  std::string pre_name;
   TokenSpelling spelling = TokenSpelling::space_mark;
   bool add_bos = false;
   bool add_eos = false;
@@ -67,9 +66,7 @@ class VocabTokenizer final : public Tokenizer {
   uint32_t vocab_size() const override { return parts_.tokens->size(); }
   TokenizerKind kind() const override { return parts_.rules.kind; }
   bool adds_bos() const override { return parts_.rules.add_bos; }
-  bool adds_eos() const override { return parts_.rules.add_eos; }
   bool strips_leading_space() const override { return parts_.rules.strips_leading_space; }
-  std::string_view pre_name() const override { return parts_.rules.pre_name; }
 
  private:
   void check_id(TokenId id) const {
@@ -110,7 +107,6 @@ Result<std::vector<TokenId>> VocabTokenizer::encode(std::string_view text,
 // --- creation -----------------------------------------------------------------------------------
 
 void apply_pre(const PreTokenizer& pre, const VocabSpec& spec, TokenizerRules& rules) {
-  rules.pre_name = pre.name;
   rules.spelling = pre.byte_level ? TokenSpelling::byte_level : TokenSpelling::space_mark;
   // Published Gemma 4 files say false by mistake.
   rules.add_bos = pre.canonical == "gemma4" || spec.add_bos.value_or(pre.add_bos);

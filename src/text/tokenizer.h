@@ -51,12 +51,9 @@ class Tokenizer {
   virtual uint32_t vocab_size() const = 0;
   virtual TokenizerKind kind() const = 0;
   virtual bool adds_bos() const = 0;
-  virtual bool adds_eos() const = 0;
   // True when encode puts a space before each stretch of plain text (SentencePiece's dummy prefix)
   // and decode drops it again: one space at the start and after each special token.
   virtual bool strips_leading_space() const = 0;
-  // Resolved pre-tokenizer name ("llama3", "default", ...); empty unless byte-level BPE.
-  virtual std::string_view pre_name() const = 0;
 };
 
 }  // namespace quern

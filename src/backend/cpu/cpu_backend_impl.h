@@ -151,7 +151,6 @@ class CpuBackend final : public Backend {
 
   std::vector<Workspace> workspaces_;
   PreparedBuffer prepared_;
-  uint64_t max_prepared_values_ = 0;
   uint32_t max_rows_ = 0;     // of any activations
   uint32_t max_rotated_ = 0;  // of any rope
 

@@ -36,7 +36,6 @@ class Runtime {
   Status step() { return spend(cost::kNode); }
   // The same where no error can be told: the next spend() tells it.
   void spend_later(uint64_t fuel) { spent_ += std::min(fuel, limits_.fuel - spent_); }
-  uint64_t spent() const { return spent_; }
   // An error if `bytes` more would not fit. Call it before building something large.
   Status reserve(uint64_t bytes) const;
   // reserve() for n items that a builtin sorts, groups or copies on its way.

@@ -50,5 +50,12 @@ TEST(Error, SaysWhereAndWhatAndLeavesOutAnEmptyExpectation) {
             "[gguf] bad magic");
 }
 
+TEST(Error, NamesTheInnermostFileInOneLine) {
+  const auto failed = fail_in(
+      "a/whole.gguf",
+      fail_in("a/p\n2.gguf", {.where = "gguf", .what = "bad magic", .expected = "GGUF"}).error());
+  EXPECT_EQ(failed.error().to_string(), "[gguf] 'a/p\\n2.gguf': bad magic; expected GGUF");
+}
+
 }  // namespace
 }  // namespace quern

@@ -181,14 +181,18 @@ TEST(Reader, AFlippedByteAnywhereNeverCrashes) {
   }
 }
 
-TEST(Reader, ErrorsOfFilesNameTheFile) {
+TEST(Reader, ErrorsOfFilesNameTheFileWithItsFolder) {
   const TempDir dir;
-  const auto card = read_model_card(dir.write("tiny.gguf", "GGUF"));
+  const auto path = dir.write("tiny.gguf", "GGUF");
+  const auto card = read_model_card(path);
   ASSERT_FALSE(card.has_value());
-  EXPECT_EQ(
-      card.error().to_string(),
-      "[gguf] 'tiny.gguf': the file ends in its version, at byte 4; expected a complete file");
-  EXPECT_EQ(read_model_card(dir.path() / "none.gguf").error().kind, ErrorKind::not_found);
+  EXPECT_EQ(card.error().to_string(),
+            "[gguf] '" + path.string() +
+                "': the file ends in its version, at byte 4; expected a complete file");
+  const auto none = read_model_card(dir.path() / "none.gguf");
+  ASSERT_FALSE(none.has_value());
+  EXPECT_EQ(none.error().kind, ErrorKind::not_found);
+  EXPECT_EQ(none.error().file, (dir.path() / "none.gguf").string());
 }
 
 // Published ids of special tokens that say "none": UINT32_MAX, as the stories260K file has it.

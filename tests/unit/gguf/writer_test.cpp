@@ -174,6 +174,7 @@ class SplitSet : public ::testing::Test {
     EXPECT_FALSE(card.has_value());
     return card ? "" : card.error().to_string();
   }
+  static std::string in_file(const fs::path& path) { return "[gguf] '" + path.string() + "': "; }
 
   TempDir dir_;
   GgufWriter writer_;
@@ -199,22 +200,22 @@ TEST_F(SplitSet, IsReadThroughItsFirstFile) {
 
 TEST_F(SplitSet, AMissingPartIsNamed) {
   fs::remove(paths_[1]);
-  EXPECT_EQ(refusal(paths_[0]),
-            "[gguf] 'm-00001-of-00003.gguf': part 2 of 3, 'm-00002-of-00003.gguf', is missing; "
-            "expected all parts in one folder");
+  EXPECT_EQ(refusal(paths_[0]), in_file(paths_[0]) +
+                                    "part 2 of 3, 'm-00002-of-00003.gguf', is missing; "
+                                    "expected all parts in one folder");
 }
 
 TEST_F(SplitSet, ALaterPartPointsToTheFirst) {
-  EXPECT_EQ(refusal(paths_[1]),
-            "[gguf] 'm-00002-of-00003.gguf': part 2 of a split set; expected the path of its "
-            "first part, 'm-00001-of-00003.gguf'");
+  EXPECT_EQ(refusal(paths_[1]), in_file(paths_[1]) +
+                                    "part 2 of a split set; expected the path of its "
+                                    "first part, 'm-00001-of-00003.gguf'");
 }
 
 TEST_F(SplitSet, ALaterPartWithoutTheFirstSaysThatItIsMissing) {
   fs::remove(paths_[0]);
-  EXPECT_EQ(refusal(paths_[1]),
-            "[gguf] 'm-00002-of-00003.gguf': part 1 of 3, 'm-00001-of-00003.gguf', is missing; "
-            "expected all parts in one folder");
+  EXPECT_EQ(refusal(paths_[1]), in_file(paths_[1]) +
+                                    "part 1 of 3, 'm-00001-of-00003.gguf', is missing; "
+                                    "expected all parts in one folder");
 }
 
 TEST_F(SplitSet, APartIsNeverAWholeModel) {
@@ -228,8 +229,9 @@ TEST_F(SplitSet, APartIsNeverAWholeModel) {
     return refusal(dir_.path() / name);
   };
   EXPECT_EQ(refusal_with("n-00001-of-00002.gguf", std::nullopt),
-            "[gguf] 'n-00001-of-00002.gguf': the name is that of part 1 of 2, but there is no "
-            "split.count; expected split.count in each part, or another name");
+            in_file(dir_.path() / "n-00001-of-00002.gguf") +
+                "the name is that of part 1 of 2, but there is no "
+                "split.count; expected split.count in each part, or another name");
   EXPECT_NE(refusal_with("n-00001-of-00002.gguf", MetaValue::u16(1)).find("split.count is 1, but"),
             std::string::npos);
   EXPECT_NE(refusal_with("n.gguf", MetaValue::u16(0)).find("split.count is 0 (u16)"),

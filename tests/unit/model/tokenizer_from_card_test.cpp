@@ -72,7 +72,8 @@ TEST(TokenizerFromCard, ReadsWhatTheFileSays) {
   ASSERT_TRUE(made.has_value()) << made.error().to_string();
   EXPECT_EQ((*made)->special().bos, TokenId{5});
   EXPECT_FALSE((*made)->special().pad.has_value());
-  EXPECT_TRUE((*made)->adds_eos());
+  EXPECT_EQ(*(*made)->encode("a", {.add_special = true}),
+            (std::vector<TokenId>{TokenId{5}, TokenId{3}, TokenId{2}}));
   EXPECT_FALSE((*made)->strips_leading_space());
 }
 

@@ -253,25 +253,19 @@ TEST(Determinism, SequencesThatShareAScratchDrawAsAlone) {
   EXPECT_EQ(got, want);
 }
 
-TEST(Determinism, ASamplerRebuiltByAcceptingTokensContinuesTheSame) {
+TEST(Determinism, ADrawThatIsThrownAwayLeavesNoTrace) {
   for (const bool mirostat : {false, true}) {
     SamplingParams params = everything();
     params.mirostat = mirostat ? Mirostat::v2 : Mirostat::off;
     Rig whole(params, 500);
     const std::vector<int> want = generate(whole);
-    Rig first(params, 500);
+    Rig rig(params, 500);
     for (size_t i = 0; i < 25; ++i) {
-      first.draw(test::random_logits(500, static_cast<uint32_t>(i)), i);
-      first.sampler.accept(TokenId{want[i]});
+      rig.draw(test::random_logits(500, static_cast<uint32_t>(i)), i);
+      rig.sampler.accept(TokenId{want[i]});
     }
-    // A draw that is thrown away with its step must leave no trace.
-    first.draw(test::random_logits(500, 1234), 25);
-    Rig resumed(params, 500);
-    for (size_t i = 0; i < 25; ++i) {
-      resumed.sampler.accept(TokenId{want[i]});
-    }
-    resumed.sampler.restore_mirostat_mu(first.sampler.mirostat_mu());
-    EXPECT_EQ(generate(resumed, 25), std::vector<int>(want.begin() + 25, want.end()));
+    rig.draw(test::random_logits(500, 1234), 25);
+    EXPECT_EQ(generate(rig, 25), std::vector<int>(want.begin() + 25, want.end()));
   }
 }
 

@@ -71,6 +71,12 @@ TEST(ErrorStatus, IsToldWithoutTheSubsystem) {
   EXPECT_EQ(ended.message, "a\\nfault");
 }
 
+TEST(ErrorStatus, IsToldWithoutTheFolderOfAFile) {
+  const Error broken{
+      .where = "gguf", .what = "bad magic", .expected = "", .file = "/srv/models/a.gguf"};
+  EXPECT_EQ(from_error(broken).message, "'a.gguf': bad magic");
+}
+
 TEST(FinishError, TellsDeadlinesQueuesAndCancels) {
   const Error none;
   const ApiError late = from_finish(FinishReason::timeout, FinishCause::queue_timeout, none);

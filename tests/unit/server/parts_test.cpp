@@ -168,10 +168,10 @@ TEST(Offload, ComputesElsewhereAndBringsBackResultsAndExceptions) {
       io,
       [&]() -> boost::asio::awaitable<void> {
         std::function<std::thread::id()> work = [] { return std::this_thread::get_id(); };
-        worker = co_await run_offloaded(offload, std::move(work));
+        worker = co_await offload.run(std::move(work));
         std::function<int()> bad = []() -> int { throw std::runtime_error("bad"); };
         try {
-          co_await run_offloaded(offload, std::move(bad));
+          co_await offload.run(std::move(bad));
         } catch (const std::runtime_error& error) {
           thrown = error.what();
         }

@@ -135,6 +135,40 @@ TEST_F(RoutesTest, AFileThatIsNoModelIsNoneToAskFor) {
   EXPECT_EQ(post(client, "/api/show", R"({"model":"broken"})").status, 422U);
 }
 
+TEST_F(RoutesTest, AnswersNeverTellTheFolderOfAFile) {
+  folder_.write("broken.gguf", "GGUF");
+  std::filesystem::create_symlink("nowhere", folder_.path() / "gone.gguf");
+  const TestServer server({}, config());
+  Client client(server.port());
+  for (const std::string name : {"broken", "gone"}) {
+    for (const std::string path : {"/v1/completions", "/api/show"}) {
+      const Answer answer = post(client, path, R"({"prompt":"x","model":")" + name + "\"}");
+      EXPECT_GE(answer.status, 400U);
+      EXPECT_NE(answer.body.find("'" + name + ".gguf'"), std::string::npos) << answer.body;
+      EXPECT_EQ(answer.body.find(folder_.path().string()), std::string::npos) << answer.body;
+    }
+  }
+}
+
+TEST_F(RoutesTest, ARequestWithoutAModelMeansTheOnlyOneThatCanBeServed) {
+  add_tiny();
+  folder_.write("broken.gguf", "GGUF");
+  const std::string unload = R"({"keep_alive":0})";
+  {
+    const TestServer server({}, config());
+    Client client(server.port());
+    const Answer answer = post(client, "/v1/completions", R"({"prompt":"x","max_tokens":1})");
+    EXPECT_EQ(answer.status, 200U) << answer.body;
+    EXPECT_EQ(json(answer)["model"], "tiny");
+    EXPECT_EQ(json(post(client, "/api/generate", unload))["model"], "tiny");
+  }
+  quern::test::write_tiny_model(folder_.path() / "other.gguf", {.max_context = 256});
+  const TestServer server({}, config());
+  Client client(server.port());
+  EXPECT_EQ(error_of(post(client, "/v1/completions", R"({"prompt":"x"})")), "400 invalid_value");
+  EXPECT_EQ(post(client, "/api/generate", unload).status, 404U);
+}
+
 TEST_F(RoutesTest, ARequestWithoutAModelNeedsADefault) {
   const TestServer server({}, config());
   Client client(server.port());

@@ -113,7 +113,6 @@ TEST(TokenizerEncode, AddsWhatTheFlagsSay) {
   EXPECT_EQ(*tokenizer->encode("", {.add_special = true}), ids({2}));
   EXPECT_EQ(*tokenizer->encode("", {}), ids({}));
   EXPECT_FALSE(tokenizer->adds_bos());
-  EXPECT_TRUE(tokenizer->adds_eos());
 }
 
 TEST(TokenizerEncode, WarnsAndAddsNothingWhenTheTokenIsMissing) {
