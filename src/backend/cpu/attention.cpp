@@ -14,7 +14,7 @@ namespace {
 
 constexpr uint32_t kUnitsPerThread = 4;  // fewer than this and partitions are dealt out
 // Keys and values of one KV head that stay in a core's second cache while units walk them in turn.
-constexpr uint64_t kCachedBytes = 256 * 1024;
+constexpr uint64_t kCachedBytes = uint64_t{256} * 1024;
 constexpr uint32_t kPartialsPerThread = 32;  // attention states that fit the shared buffer
 
 // Queries of one pass, and where they come from and go to.

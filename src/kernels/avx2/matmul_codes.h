@@ -517,11 +517,12 @@ template <class F>
 Ahead next_tile(const MatmulArgs& args, uint32_t tile, size_t g) {
   const size_t n_groups = (args.n_tokens + kTileTokens - 1) / kTileTokens;
   const size_t n_blocks = args.n_columns / 32;
-  if (args.n_tokens > kFewTokens || tile + 1 >= args.last_tile) {
+  const size_t n_visits = n_groups * n_blocks;  // of a tile's blocks, to spread the fetching over
+  if (n_visits == 0 || args.n_tokens > kFewTokens || tile + 1 >= args.last_tile) {
     return {};
   }
   const size_t n_lines = n_blocks * 32 / F::kElements * F::kBytes * 2 / 64;
-  const size_t per_block = (n_lines + n_groups * n_blocks - 1) / (n_groups * n_blocks);
+  const size_t per_block = (n_lines + n_visits - 1) / n_visits;
   if (g * n_blocks * per_block >= n_lines) {
     return {};
   }
