@@ -25,12 +25,6 @@ struct GroupTables {
   float* weighted;  // d * sum of codes, where has_min
 };
 
-// Tiles [first, last).
-struct TileRange {
-  uint32_t first;
-  uint32_t last;
-};
-
 // Per-row numbers that a Tile holds ready.
 struct TileScales {
   float* s;
@@ -284,12 +278,11 @@ QUERN_INLINE void tile_block(const uint8_t* codes, const TileScales& scales, con
   }
 }
 
-// Packed weights that come next, fetched while the arithmetic of this tile runs: otherwise a core
-// waits for memory whenever it unpacks.
-struct Ahead {
-  const uint8_t* at = nullptr;
-  int lines_per_block = 0;
-};
+// Unpacked tiles that share one pass over the activations: a share of an L2 of 512 KiB, the
+// smallest on machines of this kind that matters.
+constexpr size_t kUnpackedBytes = size_t{192} * 1024;
+
+#include "kernels/fragments/tiles.h"
 
 struct TileInput {
   const uint8_t* codes;
@@ -300,11 +293,9 @@ struct TileInput {
 
 template <CodeKind K, int T>
 void tile_group(const TileInput& in, const GroupInput& x, float* acc) {
-  const uint8_t* ahead = in.ahead.at;
+  Ahead ahead = in.ahead;
   for (int b = 0; b < in.n_blocks; ++b) {
-    for (int line = 0; line < in.ahead.lines_per_block; ++line, ahead += 64) {
-      _mm_prefetch(reinterpret_cast<const char*>(ahead), _MM_HINT_T0);
-    }
+    fetch_some(ahead);
     const size_t at = static_cast<size_t>(b) * size_t{n_subs(K)} * kPairRows;
     tile_block<K, T>(in.codes + static_cast<size_t>(b) * 32 * kPairRows,
                      {in.scales.s + at, in.scales.m + at}, block_input<K, T>(x, b), acc);
@@ -312,16 +303,6 @@ void tile_group(const TileInput& in, const GroupInput& x, float* acc) {
 }
 
 // ---- The driver: rows [first_tile * 16, last_tile * 16) for all tokens ----
-
-// Where a group's tokens and a tile's rows meet the output.
-struct OutputRows {
-  float* out;  // of the group's first token
-  size_t stride;
-  const float* bias;
-  int first_row;
-  int n_rows;   // of the matrix
-  bool paired;  // two accumulators make an output row
-};
 
 QUERN_INLINE void store_rows(const OutputRows& to, int panel, int token, __m256 value) {
   const int row = to.first_row + panel * kPanelRows;
@@ -353,27 +334,6 @@ struct Scratch {
   uint8_t* codes;
 };
 
-constexpr size_t round_up_64(size_t n) {
-  return (n + 63) / 64 * 64;
-}
-// Unpacked tiles that share one pass over the activations: a share of an L2 of 512 KiB, the
-// smallest on machines of this kind that matters.
-constexpr size_t kUnpackedBytes = size_t{192} * 1024;
-
-constexpr size_t tiles_at_once(size_t n_columns) {
-  const size_t n = kUnpackedBytes / (n_columns * kPairRows);
-  return n < 1 ? 1 : n;
-}
-// Floats of a tile's scales (or minima), for the widest need.
-constexpr size_t tile_scale_floats(size_t n_columns) {
-  return round_up_64(n_columns / 16 * kPairRows * 4) / 4;
-}
-constexpr size_t table_bytes(size_t n_columns) {
-  return round_up_64(n_columns / 16 * kMaxT * 4);
-}
-// So few tokens that their codes stay in the caches: tiles one by one, each fetched during the one
-// before.
-constexpr uint32_t kFewTokens = 96;
 constexpr size_t kFewGroups = kFewTokens / kTileTokens;
 constexpr size_t all_table_bytes(size_t n_columns) {
   return 2 * kFewGroups * table_bytes(n_columns);
@@ -397,12 +357,6 @@ QUERN_INLINE Scratch carve_scratch(std::byte* scratch, size_t n_columns) {
   return s;
 }
 
-template <class F>
-const uint8_t* tile_weights(const MatmulArgs& args, uint32_t tile) {
-  const size_t tile_bytes = size_t{args.n_columns} / F::kElements * F::kBytes * 2;
-  return reinterpret_cast<const uint8_t*>(args.weights) + tile * tile_bytes;
-}
-
 // The activations of the group that starts with `token`.
 inline GroupInput group_input(const MatmulArgs& args, const GroupTables& tables, size_t token) {
   const size_t n_columns = args.n_columns;
@@ -416,16 +370,6 @@ void fill_tables(const MatmulArgs& args, const GroupTables& tables, size_t token
   fill_group_tables<F::kKind, T>(args.x.sums + token * n_columns / 16,
                                  args.x.scales + token * n_columns / 32,
                                  static_cast<int>(n_columns / 32), F::kBias, tables);
-}
-
-inline OutputRows output_rows(const MatmulArgs& args, uint32_t tile, size_t token) {
-  const size_t row = args.paired ? token / 2 : token;
-  return {args.out + row * args.out_stride,
-          args.out_stride,
-          args.bias,
-          static_cast<int>(tile) * kPairRows,
-          static_cast<int>(args.n_rows),
-          args.paired};
 }
 
 // One tile of rows for one group of T tokens.
@@ -454,12 +398,6 @@ void direct_matmul(const MatmulArgs& args) {
     direct_tile<F, T>(args, tables, tile, 0);
   }
 }
-
-// The tiles [first, last) that lie unpacked in scratch, and what a group fetches of those after.
-struct UnpackedTiles {
-  TileRange tiles;
-  Ahead ahead;
-};
 
 // One group of T tokens against the tiles that lie unpacked in scratch.
 template <class F, int T>
@@ -493,67 +431,7 @@ void tiled_group(const MatmulArgs& args, const Scratch& scratch, const UnpackedT
   }
 }
 
-template <class F>
-void tiled_rest(const MatmulArgs& args, const Scratch& scratch, const UnpackedTiles& tiles,
-                size_t token) {
-  switch (args.n_tokens - token) {
-    case 1:
-      return tiled_group<F, 1>(args, scratch, tiles, token);
-    case 2:
-      return tiled_group<F, 2>(args, scratch, tiles, token);
-    case 3:
-      return tiled_group<F, 3>(args, scratch, tiles, token);
-    case 4:
-      return tiled_group<F, 4>(args, scratch, tiles, token);
-    case 5:
-      return tiled_group<F, 5>(args, scratch, tiles, token);
-    default:
-      return;
-  }
-}
-
-// What group g fetches of the tile after `tile`.
-template <class F>
-Ahead next_tile(const MatmulArgs& args, uint32_t tile, size_t g) {
-  const size_t n_groups = (args.n_tokens + kTileTokens - 1) / kTileTokens;
-  const size_t n_blocks = args.n_columns / 32;
-  const size_t n_visits = n_groups * n_blocks;  // of a tile's blocks, to spread the fetching over
-  if (n_visits == 0 || args.n_tokens > kFewTokens || tile + 1 >= args.last_tile) {
-    return {};
-  }
-  const size_t n_lines = n_blocks * 32 / F::kElements * F::kBytes * 2 / 64;
-  const size_t per_block = (n_lines + n_visits - 1) / n_visits;
-  if (g * n_blocks * per_block >= n_lines) {
-    return {};
-  }
-  return {tile_weights<F>(args, tile + 1) + g * n_blocks * per_block * 64,
-          static_cast<int>(per_block)};
-}
-
-template <class F>
-void tiled_matmul(const MatmulArgs& args) {
-  const size_t n_columns = args.n_columns;
-  const Scratch scratch = carve_scratch(args.scratch, n_columns);
-  const auto step =
-      args.n_tokens <= kFewTokens ? 1U : static_cast<uint32_t>(tiles_at_once(n_columns));
-  for (uint32_t first = args.first_tile; first < args.last_tile; first += step) {
-    const uint32_t last = args.last_tile - first < step ? args.last_tile : first + step;
-    for (uint32_t tile = first; tile < last; ++tile) {
-      const size_t slot = tile - first;
-      const size_t at = slot * tile_scale_floats(n_columns);
-      unpack_pair<F>(tile_weights<F>(args, tile), static_cast<int>(n_columns),
-                     scratch.codes + slot * n_columns * kPairRows,
-                     {scratch.scales.s + at, scratch.scales.m + at});
-    }
-    size_t token = 0;
-    for (; token + kTileTokens <= args.n_tokens; token += kTileTokens) {
-      const UnpackedTiles tiles{{first, last}, next_tile<F>(args, first, token / kTileTokens)};
-      tiled_group<F, kMaxT>(args, scratch, tiles, token);
-    }
-    tiled_rest<F>(args, scratch, {{first, last}, next_tile<F>(args, first, token / kTileTokens)},
-                  token);
-  }
-}
+#include "kernels/fragments/tiled_matmul.h"
 
 template <class F>
 void matmul_codes(const MatmulArgs& args) {

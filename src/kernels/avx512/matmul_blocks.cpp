@@ -28,10 +28,9 @@ void matmul_mxfp4(const MatmulArgs& args) {
 
 // For the widest need, 16-column scales with minima; see carve_scratch().
 size_t matmul_scratch_bytes(uint32_t n_columns) {
-  const auto tiles = static_cast<size_t>(tiles_at_once(static_cast<int>(n_columns)));
-  const size_t tables = round_up_64(size_t{n_columns} / 16 * kTileTokens * 4);
-  const size_t scales = round_up_64(size_t{n_columns} / 16 * kPairRows * 4) * tiles;
-  return 2 * tables + 2 * scales + size_t{n_columns} * kPairRows * tiles;
+  const size_t tiles = tiles_at_once(n_columns);
+  return 2 * table_bytes(n_columns) + 2 * tile_scale_floats(n_columns) * 4 * tiles +
+         size_t{n_columns} * kPairRows * tiles;
 }
 
 }  // namespace quern::avx512

@@ -25,12 +25,7 @@ constexpr float kMagic = 12582912.0F;
 constexpr int kPairRows = 2 * kPanelRows;
 
 // Per-token numbers of a group, T beside each other: one entry per 32 columns (or per 16 where
-// kSub16). Tiles [first, last).
-struct TileRange {
-  uint32_t first;
-  uint32_t last;
-};
-
+// kSub16).
 struct GroupTables {
   int32_t* start;   // kMagicBits - kBias * sum of codes
   float* weighted;  // d * sum of codes, where kHasMin
@@ -271,12 +266,10 @@ QUERN_INLINE void tile_block(const uint8_t* codes, const TileScales& scales,
   }
 }
 
-// Packed weights that come next, fetched while the arithmetic of this tile runs: otherwise a core
-// waits for memory whenever it unpacks, and that is most of the time with few tokens a tile.
-struct Ahead {
-  const uint8_t* at = nullptr;
-  int lines_per_block = 0;
-};
+// Unpacked tiles that share one pass over the activations; together about a third of a 1 MiB L2.
+constexpr size_t kUnpackedBytes = size_t{320} * 1024;
+
+#include "kernels/fragments/tiles.h"
 
 struct TileInput {
   const uint8_t* codes;
@@ -290,11 +283,9 @@ struct TileInput {
 
 template <class F, int T>
 void tile_group(const TileInput& in, __m512 (&acc)[2][T]) {
-  const uint8_t* ahead = in.ahead.at;
+  Ahead ahead = in.ahead;
   for (int b = 0; b < in.n_blocks; ++b) {
-    for (int line = 0; line < in.ahead.lines_per_block; ++line, ahead += 64) {
-      _mm_prefetch(reinterpret_cast<const char*>(ahead), _MM_HINT_T0);
-    }
+    fetch_some(ahead);
     const size_t at = static_cast<size_t>(b) * kSubs<F> * kPairRows;
     tile_block<F, T>(in.codes + static_cast<size_t>(b) * 32 * kPairRows,
                      {in.scales.s + at, in.scales.m + at},
@@ -303,16 +294,6 @@ void tile_group(const TileInput& in, __m512 (&acc)[2][T]) {
 }
 
 // ---- The driver: rows [first_tile * 32, last_tile * 32) for all tokens ----
-
-// Where a group's tokens and a tile's rows meet the output.
-struct OutputRows {
-  float* out;  // of the group's first token
-  size_t stride;
-  const float* bias;
-  int first_row;
-  int n_rows;   // of the matrix
-  bool paired;  // two accumulators make an output row
-};
 
 template <int T>
 QUERN_INLINE void store_panel(const OutputRows& to, int panel, const __m512 (&acc)[T]) {
@@ -342,47 +323,19 @@ struct Scratch {
   uint8_t* codes;
 };
 
-constexpr size_t round_up_64(size_t n) {
-  return (n + 63) / 64 * 64;
-}
-// Unpacked tiles that share one pass over the activations; together about a third of a 1 MiB L2.
-constexpr size_t kUnpackedBytes = size_t{320} * 1024;
-
-QUERN_INLINE int tiles_at_once(int n_columns) {
-  const size_t tile_bytes = static_cast<size_t>(n_columns) * kPairRows;
-  const size_t n = kUnpackedBytes / tile_bytes;
-  return n < 1 ? 1 : static_cast<int>(n);
-}
-
-QUERN_INLINE Scratch carve_scratch(std::byte* scratch, int n_columns) {
-  const size_t table_bytes = round_up_64(static_cast<size_t>(n_columns) / 16 * kMaxT * 4);
-  const size_t scale_bytes = round_up_64(static_cast<size_t>(n_columns) / 16 * kPairRows * 4) *
-                             static_cast<size_t>(tiles_at_once(n_columns));
+QUERN_INLINE Scratch carve_scratch(std::byte* scratch, size_t n_columns) {
+  const size_t scale_bytes = tile_scale_floats(n_columns) * 4 * tiles_at_once(n_columns);
   auto* p = reinterpret_cast<uint8_t*>(scratch);
   Scratch s;
   s.tables.start = reinterpret_cast<int32_t*>(p);
-  s.tables.weighted = reinterpret_cast<float*>(p + table_bytes);
-  s.scales.s = reinterpret_cast<float*>(p + 2 * table_bytes);
-  s.scales.m = reinterpret_cast<float*>(p + 2 * table_bytes + scale_bytes);
-  s.codes = p + 2 * table_bytes + 2 * scale_bytes;
+  p += table_bytes(n_columns);
+  s.tables.weighted = reinterpret_cast<float*>(p);
+  p += table_bytes(n_columns);
+  s.scales.s = reinterpret_cast<float*>(p);
+  p += scale_bytes;
+  s.scales.m = reinterpret_cast<float*>(p);
+  s.codes = p + scale_bytes;
   return s;
-}
-
-template <class F>
-const uint8_t* tile_weights(const MatmulArgs& args, uint32_t tile) {
-  const size_t tile_bytes = static_cast<size_t>(args.n_columns) / F::kElements * F::kBytes * 2;
-  return reinterpret_cast<const uint8_t*>(args.weights) + tile * tile_bytes;
-}
-
-// Where a group of tokens that begins at `token` writes a tile's rows.
-inline OutputRows output_rows(const MatmulArgs& args, uint32_t tile, size_t token) {
-  const size_t out_row = args.paired ? token / 2 : token;
-  return {args.out + out_row * args.out_stride,
-          args.out_stride,
-          args.bias,
-          static_cast<int>(tile) * kPairRows,
-          static_cast<int>(args.n_rows),
-          args.paired};
 }
 
 // One tile of rows for one group of T tokens whose tables are filled.
@@ -414,7 +367,7 @@ void fill_tables(const MatmulArgs& args, const GroupTables& tables, size_t token
 
 template <class F, int T>
 void direct_matmul(const MatmulArgs& args) {
-  const GroupTables tables = carve_scratch(args.scratch, static_cast<int>(args.n_columns)).tables;
+  const GroupTables tables = carve_scratch(args.scratch, args.n_columns).tables;
   fill_tables<F, T>(args, tables, 0);
   for (uint32_t tile = args.first_tile; tile < args.last_tile; ++tile) {
     direct_tile<F, T>(args, tables, tile, 0);
@@ -432,13 +385,13 @@ template <>
 constexpr uint32_t kDirectTokens<FormatQ6K> = kTileTokens;
 template <class F, int T>
 void direct_groups(const MatmulArgs& args) {
-  const Scratch scratch = carve_scratch(args.scratch, static_cast<int>(args.n_columns));
-  const size_t table_bytes = round_up_64(size_t{args.n_columns} / 16 * kMaxT * 4);
+  const Scratch scratch = carve_scratch(args.scratch, args.n_columns);
+  const size_t n_bytes = table_bytes(args.n_columns);
   const size_t n_full = (args.n_tokens - T) / kTileTokens;
   GroupTables tables[2];
   for (size_t g = 0; g <= n_full; ++g) {
-    uint8_t* at = scratch.codes + 2 * g * table_bytes;
-    tables[g] = {reinterpret_cast<int32_t*>(at), reinterpret_cast<float*>(at + table_bytes)};
+    uint8_t* at = scratch.codes + 2 * g * n_bytes;
+    tables[g] = {reinterpret_cast<int32_t*>(at), reinterpret_cast<float*>(at + n_bytes)};
     if (g < n_full) {
       fill_tables<F, kMaxT>(args, tables[g], g * kTileTokens);
     } else {
@@ -453,13 +406,7 @@ void direct_groups(const MatmulArgs& args) {
   }
 }
 
-// The tiles [first, last) that lie unpacked in scratch, and what a group fetches of those after.
-struct UnpackedTiles {
-  TileRange tiles;
-  Ahead ahead;
-};
-
-// One group of T tokens against them.
+// One group of T tokens against the tiles that lie unpacked in scratch.
 template <class F, int T>
 void tiled_group(const MatmulArgs& args, const Scratch& scratch, const UnpackedTiles& unpacked,
                  size_t token) {
@@ -468,7 +415,7 @@ void tiled_group(const MatmulArgs& args, const Scratch& scratch, const UnpackedT
   const int n_blocks = static_cast<int>(n_columns / 32);
   const float* d = args.x.scales + token * n_columns / 32;
   fill_group_tables<F, T>(args.x.sums + token * n_columns / 16, d, n_blocks, scratch.tables);
-  const size_t tile_scales = round_up_64(n_columns / 16 * kPairRows * 4) / 4;
+  const size_t tile_scales = tile_scale_floats(n_columns);
   for (uint32_t tile = tiles.first; tile < tiles.last; ++tile) {
     const size_t slot = tile - tiles.first;
     __m512 acc[2][T];
@@ -490,71 +437,7 @@ void tiled_group(const MatmulArgs& args, const Scratch& scratch, const UnpackedT
   }
 }
 
-template <class F>
-void tiled_rest(const MatmulArgs& args, const Scratch& scratch, const UnpackedTiles& tiles,
-                size_t token) {
-  switch (args.n_tokens - token) {
-    case 1:
-      return tiled_group<F, 1>(args, scratch, tiles, token);
-    case 2:
-      return tiled_group<F, 2>(args, scratch, tiles, token);
-    case 3:
-      return tiled_group<F, 3>(args, scratch, tiles, token);
-    case 4:
-      return tiled_group<F, 4>(args, scratch, tiles, token);
-    case 5:
-      return tiled_group<F, 5>(args, scratch, tiles, token);
-    default:
-      return;
-  }
-}
-
-// So few tokens that their codes stay in the caches: tiles one by one, each fetched during the one
-// before.
-constexpr uint32_t kFewTokens = 96;
-
-// What group g of n_groups fetches of the tile after `tile`.
-template <class F>
-Ahead next_tile(const MatmulArgs& args, uint32_t tile, size_t g) {
-  const size_t n_groups = (args.n_tokens + kTileTokens - 1) / kTileTokens;
-  const size_t n_blocks = args.n_columns / 32;
-  if (args.n_tokens > kFewTokens || tile + 1 >= args.last_tile) {
-    return {};
-  }
-  const size_t n_lines = n_blocks * 32 / F::kElements * F::kBytes * 2 / 64;
-  const size_t per_block = (n_lines + n_groups * n_blocks - 1) / (n_groups * n_blocks);
-  if (g * n_blocks * per_block >= n_lines) {
-    return {};
-  }
-  return {tile_weights<F>(args, tile + 1) + g * n_blocks * per_block * 64,
-          static_cast<int>(per_block)};
-}
-
-template <class F>
-void tiled_matmul(const MatmulArgs& args) {
-  const Scratch scratch = carve_scratch(args.scratch, static_cast<int>(args.n_columns));
-  const auto step = args.n_tokens <= kFewTokens
-                        ? 1U
-                        : static_cast<uint32_t>(tiles_at_once(static_cast<int>(args.n_columns)));
-  const size_t tile_scales = round_up_64(size_t{args.n_columns} / 16 * kPairRows * 4) / 4;
-  for (uint32_t first = args.first_tile; first < args.last_tile; first += step) {
-    const uint32_t last = args.last_tile - first < step ? args.last_tile : first + step;
-    for (uint32_t tile = first; tile < last; ++tile) {
-      const size_t slot = tile - first;
-      unpack_pair<F>(
-          tile_weights<F>(args, tile), static_cast<int>(args.n_columns),
-          scratch.codes + slot * args.n_columns * kPairRows,
-          {scratch.scales.s + slot * tile_scales, scratch.scales.m + slot * tile_scales});
-    }
-    size_t token = 0;
-    for (; token + kTileTokens <= args.n_tokens; token += kTileTokens) {
-      const UnpackedTiles tiles{{first, last}, next_tile<F>(args, first, token / kTileTokens)};
-      tiled_group<F, kMaxT>(args, scratch, tiles, token);
-    }
-    tiled_rest<F>(args, scratch, {{first, last}, next_tile<F>(args, first, token / kTileTokens)},
-                  token);
-  }
-}
+#include "kernels/fragments/tiled_matmul.h"
 
 template <class F, int T>
 void few_tokens(const MatmulArgs& args) {
