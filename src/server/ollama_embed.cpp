@@ -144,11 +144,12 @@ Task ollama_embed(Exchange& exchange, ServerContext& context) {
     for (std::vector<float>& vector : owned.embeddings.vectors) {
       shorten(vector, dimensions.value_or(static_cast<uint32_t>(vector.size())));
     }
-    return dump(Json{{"model", owned.model},
-                     {"embeddings", owned.embeddings.vectors},
-                     {"total_duration", total_us * kNanosPerMicro},
-                     {"load_duration", owned.load_us * kNanosPerMicro},
-                     {"prompt_eval_count", owned.embeddings.n_prompt_tokens}});
+    const Json body = {{"model", owned.model},
+                       {"embeddings", owned.embeddings.vectors},
+                       {"total_duration", total_us * kNanosPerMicro},
+                       {"load_duration", owned.load_us * kNanosPerMicro},
+                       {"prompt_eval_count", owned.embeddings.n_prompt_tokens}};
+    return dump(body);
   };
   RequestWork writing(n_bytes, std::move(work));
   Api<std::string> body = co_await writing.run(exchange, context.offload);

@@ -86,7 +86,8 @@ Api<std::string> detokenize_ids(const ModelLease& lease, const DetokenizeCall& c
                                       tokenizer.vocab_size());
     return refuse(bad_field("tokens", std::move(message)));
   }
-  return dump(Json{{"prompt", tokenizer.decode(call.tokens, {})}});
+  const Json body = {{"prompt", tokenizer.decode(call.tokens, {})}};
+  return dump(body);
 }
 
 boost::asio::awaitable<Api<std::string>> answer_detokenize(Exchange& exchange,

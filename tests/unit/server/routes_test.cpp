@@ -232,16 +232,16 @@ TEST_F(RoutesTest, ALargeAnswerArrivesWhole) {
   add_tiny();
   const TestServer server({}, config());
   Client client(server.port());
-  const std::string text(2'000'000, 'x');  // a token of each byte
+  const std::string text(300'000, 'x');  // a token of each byte
   const Answer answer = post(client, "/tokenize", R"({"model":"tiny","content":")" + text + "\"}");
   EXPECT_TRUE(answer.is_whole);
   const Json tokens = json(answer);
   ASSERT_GE(tokens["count"], text.size());
   EXPECT_EQ(tokens["tokens"].size(), tokens["count"]);
   EXPECT_EQ(tokens["max_model_len"], 256);
-  const Answer back =
-      post(client, "/detokenize", Json{{"model", "tiny"}, {"tokens", tokens["tokens"]}}.dump());
-  EXPECT_TRUE(json(back)["prompt"] == text);
+  const Json call = {{"model", "tiny"}, {"tokens", tokens["tokens"]}};
+  const Json back = json(post(client, "/detokenize", call.dump()));
+  EXPECT_TRUE(back.contains("prompt") && back["prompt"] == text);
 }
 
 // The tiny model's longest token is "<filler299>", of 11 bytes: 20,000 bytes are 1819 of them.
