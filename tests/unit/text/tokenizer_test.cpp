@@ -181,9 +181,6 @@ TEST(TokenizerLeastTokens, IsNothingWhereTextMayBeLost) {
   VocabMaker strips = llama();
   strips.spec().rstrip = {strips.add("<|end|>", TokenType::control)};
   EXPECT_EQ(strips.make()->least_tokens(1'000'000), 0U);
-  VocabMaker without_bytes(TokenizerKind::spm);
-  without_bytes.add("a");
-  EXPECT_EQ(without_bytes.make()->least_tokens(1'000'000), 0U);
   VocabMaker wordpiece(TokenizerKind::wordpiece);
   wordpiece.add("[UNK]", TokenType::unknown);
   wordpiece.add("a");
