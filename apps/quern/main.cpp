@@ -26,7 +26,7 @@ int end_of_parsing(const CLI::App& app, const CLI::ParseError& reason) {
   if (reason.get_exit_code() == static_cast<int>(CLI::ExitCodes::Success)) {
     std::ostringstream text;
     const int code = app.exit(reason, text, text);
-    (void)write_output(text.str());  // finish_output tells of an error
+    print_out("{}", text.str());
     return code;
   }
   const std::vector<std::string> unknown = app.remaining();

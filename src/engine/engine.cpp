@@ -129,8 +129,9 @@ Result<EngineRequestPtr> Engine::prepare(Request request, const Arrival& arrival
   sequence.cache_salt = request.cache_salt;
   sequence.logit_rows = request.on_logits || request.on_hidden ? LogitRows::all : LogitRows::last;
   sequence.tokens = std::move(request.prompt);
-  Detokenizer detokenizer(loaded_.tokenizer(),
-                          {.stop = request.stop, .skip_special = !request.keep_special});
+  Detokenizer detokenizer(loaded_.tokenizer(), {.stop = request.stop,
+                                                .skip_special = !request.keep_special,
+                                                .min_tokens = request.sampling.min_tokens});
   return std::make_unique<EngineRequest>(EngineRequest{.id = arrival.id,
                                                        .request = std::move(request),
                                                        .sampler = std::move(sampler),

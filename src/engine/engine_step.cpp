@@ -90,11 +90,15 @@ void Engine::sample_batch() {
   }
 }
 
-// Draws a sequence's next token if its last row's logits were computed.
+// Draws a sequence's next token if its last row's logits were computed, and no deadline has passed
+// since the step began.
 void Engine::sample_sequence(const BatchSequence& rows, uint32_t logit_index) {
   EngineRequest& live = *live_.at(value(rows.seq));
   const Sequence& sequence = *scheduler_->find(rows.seq);
   stats_.n_prompt_tokens += sequence.is_decoding() && sequence.n_generated() > 0 ? 0 : rows.n_rows;
+  if (scheduler_->expire(rows.seq, monotonic_us())) {
+    return;
+  }
   try {
     if (live.request.on_hidden) {
       take_hidden(live, rows, logit_index);

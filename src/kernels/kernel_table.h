@@ -142,6 +142,7 @@ struct AttentionArgs {
   float softcap = 0;         // scores become cap * tanh(score / cap); 0 is off
   AttentionState state;      // written; a query that sees no key here gets max -inf, sum 0, out 0
   float* scratch = nullptr;  // kAttentionQueries * kAttentionPartition floats
+  bool fetch_ahead = true;   // false where the caches hold these keys and values already
 };
 
 struct AttentionFinishArgs {

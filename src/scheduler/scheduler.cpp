@@ -178,6 +178,19 @@ void Scheduler::expire(int64_t now_us) {
   collect_finished();
 }
 
+bool Scheduler::expire(SeqId id, int64_t now_us) {
+  Sequence* const sequence = lookup(id);
+  const FinishCause cause =
+      sequence == nullptr ? FinishCause::none : missed_deadline(*sequence, now_us);
+  if (cause == FinishCause::none) {
+    return false;
+  }
+  sequence->finish_cause = cause;
+  end(*sequence, FinishReason::timeout, now_us);
+  collect_finished();
+  return true;
+}
+
 // Marks the end and gives everything back; collect_finished() then moves the sequence.
 void Scheduler::end(Sequence& sequence, FinishReason reason, int64_t now_us) {
   if (sequence.state == SequenceState::waiting) {

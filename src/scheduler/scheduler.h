@@ -6,7 +6,7 @@
 // One step:   schedule(now, batch) -> forward(batch) and sampling -> commit(results, now)
 //
 // Within a step:
-//   1. Deadlines that passed end their sequences.
+//   1. Deadlines that passed end their sequences; expire(id, now) also before a token is drawn.
 //   2. Admission, in rank order (ranking.h). A sequence starts when a place is free and the pool
 //   has
 //      blocks for all its tokens plus one for each running sequence, which may need it next. If
@@ -91,6 +91,10 @@ class Scheduler {
   bool cancel(SeqId id, int64_t now_us) { return finish(id, FinishReason::cancelled, now_us); }
   // Ends what has missed a deadline.
   void expire(int64_t now_us);
+  // Ends this sequence if it has missed one, and says so. Between the forward pass and a draw it
+  // keeps a token from being handed out late, so that a deadline holds within the step it passes
+  // in.
+  bool expire(SeqId id, int64_t now_us);
 
   // Hands over the sequences that ended since the last call; out is cleared first.
   void take_finished(std::vector<SequencePtr>& out);

@@ -5,6 +5,7 @@
 
 #include "server/generation_group.h"
 #include "server/reply.h"
+#include "server/request_id.h"
 #include "server/request_work.h"
 #include "server/route.h"
 
@@ -21,9 +22,8 @@ Api<MessagesCall> read_count_call(std::string_view body) {
   return read_messages_call(body, MessagesUse::count);
 }
 
-MessageOptions message_options(const Exchange& exchange, const MessagesCall& call,
-                               const Generation& generation) {
-  return {.id = "msg_" + exchange.request().request_id,
+MessageOptions message_options(const MessagesCall& call, const Generation& generation) {
+  return {.id = "msg_" + fresh_request_id(),
           .model = generation.lease().name(),
           .seed = static_cast<uint64_t>(call.plan.fields.sampling.seed.value_or(0)),
           .n_prompt_tokens = generation.n_prompt_tokens(),
@@ -36,8 +36,8 @@ StopFinder stop_finder(const MessagesCall& call, const Generation& generation) {
                                   .stop_tokens = fields.sampling.stop_tokens});
 }
 
-Task stream_message(Exchange& exchange, const MessagesCall& call, GenerationGroup& group) {
-  MessageStream stream(message_options(exchange, call, group[0]), stop_finder(call, group[0]));
+Task stream_message(const MessagesCall& call, GenerationGroup& group) {
+  MessageStream stream(message_options(call, group[0]), stop_finder(call, group[0]));
   EventWriter writer;
   writer.dialect = kDialect;
   writer.add = [&stream](size_t, const GenerationEvent& event) { return stream.add(event); };
@@ -49,7 +49,7 @@ Task stream_message(Exchange& exchange, const MessagesCall& call, GenerationGrou
 }
 
 Task send_message(Exchange& exchange, const MessagesCall& call, Generation& generation) {
-  const MessageOptions options = message_options(exchange, call, generation);
+  const MessageOptions options = message_options(call, generation);
   AnswerCollector collector({.one_tool_call = call.one_tool_call});
   StopFinder stops = stop_finder(call, generation);
   while (true) {
@@ -86,7 +86,7 @@ Task messages(Exchange& exchange, ServerContext& context) {
   GenerationGroup group(exchange);
   group.add(std::move(*generation));
   if (call->plan.fields.stream) {
-    co_await stream_message(exchange, *call, group);
+    co_await stream_message(*call, group);
   } else {
     co_await send_message(exchange, *call, group[0]);
   }

@@ -79,7 +79,7 @@ class BlockReader {
 
   void refuse_type(Fields& block, const std::string& type) const {
     if (!block.error()) {
-      block.fault(
+      block.refuse_value(
           "type",
           fmt::format("content blocks of type '{}' are not supported in a message of role "
                       "{}; expected type {}",
@@ -159,9 +159,10 @@ void read_tool(Fields& tool, ChatInput& out, std::vector<jinja::Value>& tools) {
   std::string type = "custom";
   tool.text("type", type, kMaxNameChars);
   if (type != "custom") {
-    tool.fault("type", fmt::format("tools of type '{}' are not supported; expected tools of your "
-                                   "own, of type custom",
-                                   type));
+    tool.refuse_value("type",
+                      fmt::format("tools of type '{}' are not supported; expected tools of your "
+                                  "own, of type custom",
+                                  type));
   }
   std::string name;
   std::string description;
@@ -201,9 +202,10 @@ bool read_tool_choice(Fields& fields, MessagesCall& out) {
   members.require("type");
   members.word("type", type, {"auto", "any", "tool", "none"});
   if (type == "any" || type == "tool") {
-    members.fault("type", fmt::format("tool_choice.type '{}' is not supported: a call cannot be "
-                                      "forced without a grammar; expected auto or none",
-                                      type));
+    members.refuse_value("type",
+                         fmt::format("tool_choice.type '{}' is not supported: a call cannot be "
+                                     "forced without a grammar; expected auto or none",
+                                     type));
   }
   members.boolean("disable_parallel_tool_use", out.one_tool_call);
   fields.adopt(members);

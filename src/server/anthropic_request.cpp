@@ -76,6 +76,7 @@ Api<MessagesCall> read_messages_call(std::string_view body, MessagesUse use) {
     fields.integer("max_tokens", out.max_tokens, {1, std::numeric_limits<int32_t>::max()});
     fields.boolean("stream", out.stream);
     read_draw(fields, out);
+    check_min_tokens(fields, out);
   }
   fields.unsupported(kUnsupported);
   if (fields.error()) {

@@ -40,15 +40,37 @@ Result<jinja::Value> make_tool_call(const ToolCallParts& parts) {
   return jinja::Value::dict(std::move(call));
 }
 
+// With what clients may leave out and templates count on, where they usually have it.
+Json whole_function(const Json& function) {
+  const auto is_absent = [&function](const char* name) {
+    return !function.contains(name) || function[name].is_null();
+  };
+  Json whole = Json::object();
+  for (const auto& [name, value] : function.items()) {
+    whole[name] = value;
+    if (name == "name" && is_absent("description")) {
+      whole["description"] = "";
+    }
+  }
+  for (const auto& [name, otherwise] :
+       {std::pair("description", Json("")),
+        {"parameters", Json({{"type", "object"}, {"properties", Json::object()}})}}) {
+    if (is_absent(name)) {
+      whole[name] = otherwise;
+    }
+  }
+  return whole;
+}
+
 // One part of a content list.
 void read_part(Fields& part, std::string& out) {
   part.require("type");
   std::string type;
   part.text("type", type);
   if (!part.error() && type != "text") {
-    part.fault("type", fmt::format("content parts of type '{}' are not supported; expected "
-                                   "parts of type 'text'",
-                                   type.size() > 64 ? "..." : type));
+    part.refuse_value("type", fmt::format("content parts of type '{}' are not supported; expected "
+                                          "parts of type 'text'",
+                                          type.size() > 64 ? "..." : type));
   }
   part.require("text");
   std::string text;
@@ -172,7 +194,7 @@ Result<jinja::Value> make_message(const MessageParts& parts) {
 }
 
 Result<jinja::Value> make_tool(const Json& function) {
-  QUERN_ASSIGN(jinja::Value value, to_value(function));
+  QUERN_ASSIGN(jinja::Value value, to_value(whole_function(function)));
   jinja::Dict tool;
   tool.set("type", text_value("function"));
   tool.set("function", std::move(value));
@@ -188,7 +210,8 @@ std::string read_tool_choice(Fields& fields) {
     return choice;
   }
   if (json->is_object() || *json == "required") {
-    fields.fault("tool_choice", fmt::format("tool_choice is not supported so: {}", kNoGrammar));
+    fields.refuse_value("tool_choice",
+                        fmt::format("tool_choice is not supported so: {}", kNoGrammar));
     return choice;
   }
   fields.word("tool_choice", choice, {"none", "auto"});

@@ -41,7 +41,8 @@ struct MessageParts {
 
 // A dict; members that are empty are left out, `content` excepted. Errors: nested too deeply.
 Result<jinja::Value> make_message(const MessageParts& parts);
-// {"type":"function","function":{...}} from {"name", "description", "parameters", ...}.
+// {"type":"function","function":{...}} from {"name", "description", "parameters", ...}; where the
+// last two are absent, "" and an object without properties stand in.
 Result<jinja::Value> make_tool(const Json& function);
 
 // Text of a content that is a string or a list of parts: texts are joined with newlines; parts of

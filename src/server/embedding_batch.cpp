@@ -114,6 +114,9 @@ class EmbeddingRun {
 
   std::optional<ApiError> submit(size_t i) {
     const std::vector<TokenId>& tokens = batch_.inputs[i];
+    if (tokens.empty()) {
+      return bad_field("input", fmt::format("input {} has no tokens; expected at least one", i));
+    }
     if (tokens.size() > engine_.max_context()) {
       ApiError error;
       error.code = "context_length_exceeded";

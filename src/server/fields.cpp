@@ -21,6 +21,26 @@ std::string list_words(std::initializer_list<std::string_view> words) {
   return text;
 }
 
+// A string as errors show it.
+std::string quoted(const Json& json) {
+  constexpr size_t kMostBytes = 64;
+  const auto& text = json.get_ref<const std::string&>();
+  return text.size() > kMostBytes ? "a longer word" : fmt::format("\"{}\"", printable(text));
+}
+
+template <typename T>
+std::string range_words(std::string_view kind, Range<T> range) {
+  return range.low == range.high ? fmt::format("{}", range.low)
+                                 : fmt::format("{} from {} to {}", kind, range.low, range.high);
+}
+
+std::string list_words(Range<size_t> n_items) {
+  if (n_items.high != kAnyLength) {
+    return fmt::format("a list of {} to {}", n_items.low, n_items.high);
+  }
+  return n_items.low == 0 ? "a list" : fmt::format("a list of at least {}", n_items.low);
+}
+
 bool is_empty(const Json& json) {
   switch (json.type()) {
     case Json::value_t::null:
@@ -149,7 +169,7 @@ std::optional<double> Fields::read_real(std::string_view name, Range<double> ran
   }
   const double number = json->is_number() ? json->get<double>() : std::nan("");
   if (!(number >= range.low && number <= range.high)) {
-    unexpected(name, *json, fmt::format("a number from {} to {}", range.low, range.high));
+    unexpected(name, *json, range_words("a number", range));
     return std::nullopt;
   }
   return number;
@@ -162,7 +182,7 @@ std::optional<int64_t> Fields::read_integer(std::string_view name, Range<int64_t
   }
   const auto number = whole_number(*json);
   if (!number || *number < range.low || *number > range.high) {
-    unexpected(name, *json, fmt::format("an integer from {} to {}", range.low, range.high));
+    unexpected(name, *json, range_words("an integer", range));
     return std::nullopt;
   }
   return number;
@@ -224,7 +244,7 @@ void Fields::word(std::string_view name, std::string& out,
       std::ranges::find(words, json->get_ref<const std::string&>()) == words.end()) {
     fault(name,
           fmt::format("{} is {}; expected {}", full_name(name),
-                      json->is_string() ? "another word" : describe(*json), list_words(words)));
+                      json->is_string() ? quoted(*json) : describe(*json), list_words(words)));
     return;
   }
   out = json->get<std::string>();
@@ -235,20 +255,24 @@ void Fields::strings(std::string_view name, std::vector<std::string>& out, size_
   if (json == nullptr) {
     return;
   }
+  if (json->is_array() ? json->size() > n_most : !json->is_string()) {
+    unexpected(name, *json, fmt::format("a string, or a list of at most {} strings", n_most));
+    return;
+  }
   std::vector<std::string> values;
-  const auto take = [&values](const Json& item) {
-    if (!item.is_string() || item.get_ref<const std::string&>().empty()) {
-      return false;
+  for (size_t i = 0; i < (json->is_array() ? json->size() : 1); ++i) {
+    const Json& item = json->is_array() ? (*json)[i] : *json;
+    const std::string item_name =
+        json->is_array() ? fmt::format("{}[{}]", name, i) : std::string(name);
+    if (!item.is_string()) {
+      unexpected(item_name, item, "a string");
+      return;
     }
     values.push_back(item.get<std::string>());
-    return true;
-  };
-  const bool is_fine =
-      json->is_array() ? json->size() <= n_most && std::ranges::all_of(*json, take) : take(*json);
-  if (!is_fine) {
-    unexpected(name, *json,
-               fmt::format("a string that is not empty, or a list of at most {}", n_most));
-    return;
+    if (values.back().empty()) {
+      fault(item_name, full_name(item_name) + " is empty; expected at least one character");
+      return;
+    }
   }
   out = std::move(values);
 }
@@ -287,10 +311,7 @@ const Json* Fields::array(std::string_view name, Range<size_t> n_items) {
     return nullptr;
   }
   if (!json->is_array() || json->size() < n_items.low || json->size() > n_items.high) {
-    unexpected(name, *json,
-               n_items.high == kAnyLength
-                   ? fmt::format("a list of at least {}", n_items.low)
-                   : fmt::format("a list of {} to {}", n_items.low, n_items.high));
+    unexpected(name, *json, list_words(n_items));
     return nullptr;
   }
   return json;
@@ -298,16 +319,24 @@ const Json* Fields::array(std::string_view name, Range<size_t> n_items) {
 
 void Fields::unsupported(std::string_view name, std::string_view why) {
   const Json* json = find(name);
-  if (json != nullptr && !is_empty(*json) && !error_) {
-    error_ =
-        bad_field(full_name(name), fmt::format("{} is not supported: {}", full_name(name), why));
+  if (json != nullptr && !is_empty(*json)) {
+    refuse_value(name, fmt::format("{} is not supported: {}", full_name(name), why));
+  }
+}
+
+void Fields::refuse_value(std::string_view name, std::string message) {
+  if (!error_) {
+    error_ = bad_field(full_name(name), std::move(message));
     error_->code = "unsupported";
   }
 }
 
 void Fields::unsupported(std::span<const UnsupportedMember> members) {
   for (const UnsupportedMember& member : members) {
-    unsupported(member.name, member.why);
+    const Json* json = find(member.name);
+    if (json != nullptr && *json != Json::parse(member.off)) {
+      unsupported(member.name, member.why);
+    }
   }
 }
 
@@ -343,9 +372,7 @@ void read_priority(Fields& fields, int32_t& out) {
     out = static_cast<int32_t>(*priority);
     return;
   }
-  const std::string given = json->is_string()
-                                ? fmt::format("\"{}\"", printable(json->get<std::string>()))
-                                : describe(*json);
+  const std::string given = json->is_string() ? quoted(*json) : describe(*json);
   fields.fault("priority",
                fmt::format("priority is {}; expected an integer from {} to {}, or one of \"high\", "
                            "\"normal\", \"low\"",

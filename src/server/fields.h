@@ -36,6 +36,8 @@ inline constexpr uint32_t kAnyVocabulary = uint32_t{1} << 31;
 struct UnsupportedMember {
   std::string_view name;
   std::string_view why;
+  // A value, as JSON, that wishes nothing; null, false and what is empty never do.
+  std::string_view off = "null";
 };
 
 // The items of a list, each an object of its own.
@@ -76,6 +78,8 @@ class Fields {
 
   // 400 by name when it is there (and not null or false or empty): not supported yet.
   void unsupported(std::string_view name, std::string_view why);
+  // The same for a value of a member that is supported otherwise.
+  void refuse_value(std::string_view name, std::string message);
   void unsupported(std::span<const UnsupportedMember> members);
   // Reads item after item by fields of its own, until one is at fault.
   void each(const ObjectList& list, const std::function<void(Fields& item)>& read);

@@ -150,6 +150,10 @@ class Generation::Impl {
   Api<bool> submit(GenerationSpec spec) {
     const uint32_t max_context = lease_.engine().max_context();
     n_prompt_ = static_cast<uint32_t>(spec.prompt.size());
+    if (spec.prompt.empty()) {
+      return refuse(bad_field(spec.prompt_field,
+                              spec.prompt_field + " has no tokens; expected at least one"));
+    }
     if (spec.prompt.size() >= max_context) {
       return refuse(context_exceeded({.field = spec.prompt_field, .n_tokens = spec.prompt.size()},
                                      max_context));

@@ -29,6 +29,23 @@ std::string_view view(boost::core::string_view text) {
   return {text.data(), text.size()};
 }
 
+std::string_view first_line(std::string_view text) {
+  return text.substr(0, text.find("\r\n"));
+}
+
+// Whether a request line ends as one does, in a version of HTTP (RFC 9112, section 2.3).
+bool names_version(std::string_view line) {
+  constexpr std::string_view kName = " HTTP/";
+  constexpr size_t kVersionChars = 3;  // digit, point, digit
+  const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
+  if (line.size() < kName.size() + kVersionChars) {
+    return false;
+  }
+  const std::string_view version = line.substr(line.size() - kVersionChars);
+  line.remove_suffix(kVersionChars);
+  return line.ends_with(kName) && is_digit(version[0]) && version[1] == '.' && is_digit(version[2]);
+}
+
 }  // namespace
 
 class HttpParser::Impl {
@@ -70,6 +87,8 @@ class HttpParser::Impl {
   bool put(std::string& unread) {
     error_code error;
     const size_t n_taken = parser_.put(boost::asio::buffer(unread), error);
+    const bool is_other_version =
+        error == http::error::bad_version && names_version(first_line(unread));
     unread.erase(0, n_taken);
     if (!error) {
       return true;
@@ -80,6 +99,8 @@ class HttpParser::Impl {
                         limits_.header_bytes)});
     } else if (error == http::error::body_limit) {
       fail_too_large();
+    } else if (is_other_version) {
+      fail_version();
     } else if (error != http::error::need_more) {
       fail({400, "malformed_request",
             "the request is no valid HTTP/1.1: " + error.message() +
@@ -93,6 +114,10 @@ class HttpParser::Impl {
           fmt::format("the body is longer than {} bytes; expected a shorter one, or a server with "
                       "a higher --max-body-bytes",
                       limits_.body_bytes)});
+  }
+
+  void fail_version() {
+    fail({505, "http_version", "this HTTP version is not served; expected HTTP/1.1"});
   }
 
   void feed_head(std::string& unread) {
@@ -137,10 +162,11 @@ class HttpParser::Impl {
     const std::string expect = lower(view(head[http::field::expect]));
     expects_continue_ = expect == "100-continue" && head.version() >= 11;
     if (head.version() != 10 && head.version() != 11) {
-      fail({505, "http_version", "this HTTP version is not served; expected HTTP/1.1"});
+      fail_version();
     } else if (head.count(http::field::host) != 1 && head.version() == 11) {
       fail({400, "malformed_request", "there is no single Host header; expected one"});
-    } else if (head.count(http::field::transfer_encoding) > 0 && !parser_.chunked()) {
+    } else if (head.count(http::field::transfer_encoding) > 0 &&
+               lower(view(head[http::field::transfer_encoding])) != "chunked") {
       fail({501, "transfer_encoding", "this transfer encoding is not served; expected chunked"});
     } else if (!encoding.empty() && encoding != "identity") {
       fail({415, "content_encoding", "a compressed body is not served; expected a plain one"});

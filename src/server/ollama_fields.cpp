@@ -27,25 +27,12 @@ constexpr std::array<UnsupportedMember, 7> kUnsupported = {{
     {"steps", "images cannot be made"},
 }};
 
-void read_mirostat(Fields& options, SamplingFields& out) {
-  std::optional<int32_t> version;
-  options.integer("mirostat", version, {0, 2});
-  if (version == 1) {
-    options.fault("mirostat",
-                  options.full_name("mirostat") + " is 1, which is not supported; expected 0 or 2");
-  }
-  if (version) {
-    out.mirostat = *version == 2 ? Mirostat::v2 : Mirostat::off;
-  }
-  options.real("mirostat_tau", out.mirostat_tau, {0, 1000});
-  options.real("mirostat_eta", out.mirostat_eta, {0, 1000});
-}
-
 // Tail-free sampling, which Ollama has given up; 1 is off.
 void read_tail_free(Fields& options) {
   const Json* value = options.find("tfs_z");
   if (value != nullptr && !(value->is_number() && value->get<double>() == 1.0)) {
-    options.unexpected("tfs_z", *value, "1, which turns it off");
+    options.refuse_value(
+        "tfs_z", options.full_name("tfs_z") + " is not supported; expected 1, which turns it off");
   }
 }
 

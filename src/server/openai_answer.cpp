@@ -7,7 +7,7 @@
 #include <span>
 #include <utility>
 
-#include "server/fields.h"
+#include "text/utf8.h"
 
 namespace quern::server {
 namespace {
@@ -82,16 +82,55 @@ Json chat_logprobs(std::vector<Json> content) {
   return {{"content", std::move(content)}, {"refusal", nullptr}};
 }
 
+std::string token_name(std::string_view bytes) {
+  bool is_text = true;
+  for (std::string_view rest = bytes; !rest.empty() && is_text;) {
+    const Utf8Char c = decode_utf8(rest);
+    is_text = c.valid;
+    rest.remove_prefix(c.n_bytes);
+  }
+  if (is_text) {
+    return std::string(bytes);
+  }
+  std::string name = "bytes:";
+  for (const char byte : bytes) {
+    name += fmt::format("\\x{:02x}", static_cast<unsigned char>(byte));
+  }
+  return name;
+}
+
 void CompletionLogprobs::add(const TokenInfo& token, const TokenTexts& texts) {
-  tokens_.emplace_back(token.bytes);
+  tokens_.emplace_back(token_name(token.bytes));
   token_logprobs_.emplace_back(finite_logprob(token.logprob.value_or(kLeastLogprob)));
   Json top = Json::object();
   for (const TokenLogprob& entry : token.top) {
-    top[std::string(texts.tokenizer.token_bytes(entry.token))] = finite_logprob(entry.logprob);
+    // The likelier one keeps a name that two tokens spell.
+    top.emplace(token_name(texts.tokenizer.token_bytes(entry.token)),
+                finite_logprob(entry.logprob));
   }
   top_logprobs_.push_back(std::move(top));
   text_offset_.emplace_back(n_chars_);
-  n_chars_ += n_characters(token.bytes);
+  advance(token, texts);
+}
+
+// As the detokenizer makes the text: without control tokens, and a character is there once it is
+// whole.
+void CompletionLogprobs::advance(const TokenInfo& token, const TokenTexts& texts) {
+  const TokenType type = texts.tokenizer.type(token.token);
+  if (type == TokenType::control || type == TokenType::unknown) {
+    return;
+  }
+  partial_ += token.bytes;
+  std::string_view rest = partial_;
+  while (!rest.empty()) {
+    const Utf8Char c = decode_utf8(rest);
+    if (c.truncated) {
+      break;
+    }
+    ++n_chars_;
+    rest.remove_prefix(c.n_bytes);
+  }
+  partial_.erase(0, partial_.size() - rest.size());
 }
 
 Json CompletionLogprobs::take() {

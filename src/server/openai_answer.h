@@ -44,7 +44,12 @@ struct TokenTexts {
 Json chat_logprob(const TokenInfo& token, const TokenTexts& texts);
 Json chat_logprobs(std::vector<Json> content);
 
-// Completions: four lists side by side. text_offset counts characters and starts at n_chars.
+// A token as text, where only text can stand: bytes that are no UTF-8 by themselves, such as half a
+// character, are spelt as OpenAI does, "bytes:\\xf0\\x9f", so that no two of them look alike.
+std::string token_name(std::string_view bytes);
+
+// Completions: four lists side by side. text_offset counts the whole characters before a token and
+// starts at n_chars: the tokens of one character share its place.
 class CompletionLogprobs {
  public:
   explicit CompletionLogprobs(uint64_t n_chars = 0) : n_chars_(n_chars) {}
@@ -53,7 +58,10 @@ class CompletionLogprobs {
   Json take();
 
  private:
+  void advance(const TokenInfo& token, const TokenTexts& texts);
+
   uint64_t n_chars_;
+  std::string partial_;  // the beginning of a character
   Json::array_t tokens_, token_logprobs_, top_logprobs_, text_offset_;
 };
 

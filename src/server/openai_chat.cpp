@@ -4,14 +4,14 @@
 
 #include "server/generation_group.h"
 #include "server/reply.h"
+#include "server/request_id.h"
 #include "server/request_work.h"
 
 namespace quern::server {
 namespace {
 
-ChatAnswerOptions answer_options(const Exchange& exchange, const ChatCall& call,
-                                 const ModelLease& lease) {
-  return {.head = {.id = "chatcmpl-" + exchange.request().request_id,
+ChatAnswerOptions answer_options(const ChatCall& call, const ModelLease& lease) {
+  return {.head = {.id = "chatcmpl-" + fresh_request_id(),
                    .created = unix_seconds(),
                    .model = lease.name(),
                    .seed = static_cast<uint64_t>(call.fields.sampling.seed.value_or(0))},
@@ -20,11 +20,11 @@ ChatAnswerOptions answer_options(const Exchange& exchange, const ChatCall& call,
           .one_tool_call = call.one_tool_call};
 }
 
-Task stream_chat(Exchange& exchange, const ChatCall& call, GenerationGroup& group) {
+Task stream_chat(const ChatCall& call, GenerationGroup& group) {
   const ModelLease& lease = group[0].lease();
   const TokenTexts texts{.tokenizer = lease.model().tokenizer(),
                          .stop_tokens = call.fields.sampling.stop_tokens};
-  ChatStream stream(answer_options(exchange, call, lease), call.fields.n, texts);
+  ChatStream stream(answer_options(call, lease), call.fields.n, texts);
   EventWriter writer;
   writer.add = [&stream](size_t, const GenerationEvent& event) { return stream.add(event); };
   writer.end = [&stream] { return stream.end(); };
@@ -42,7 +42,7 @@ Task send_chat(Exchange& exchange, const ChatCall& call, Generation& generation)
   }
   const TokenTexts texts{.tokenizer = generation.lease().model().tokenizer(),
                          .stop_tokens = call.fields.sampling.stop_tokens};
-  Json body = chat_answer(answer_options(exchange, call, generation.lease()), *choices, texts);
+  Json body = chat_answer(answer_options(call, generation.lease()), *choices, texts);
   co_await send_json(exchange, std::move(body));
 }
 
@@ -62,7 +62,7 @@ Task chat_completions(Exchange& exchange, ServerContext& context) {
   GenerationGroup group(exchange);
   group.add(std::move(*generation));
   if (call->fields.stream) {
-    co_await stream_chat(exchange, *call, group);
+    co_await stream_chat(*call, group);
   } else {
     co_await send_chat(exchange, *call, group[0]);
   }

@@ -36,6 +36,7 @@ Api<ChatCall> read_chat_call(std::string_view body) {
   // The newer name of max_tokens.
   fields.integer("max_completion_tokens", call.fields.max_tokens,
                  {1, std::numeric_limits<int32_t>::max()});
+  check_min_tokens(fields, call.fields);
   bool parallel = true;
   fields.boolean("parallel_tool_calls", parallel);
   call.one_tool_call = !parallel;

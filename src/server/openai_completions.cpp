@@ -8,6 +8,7 @@
 #include "server/chat_prompt.h"
 #include "server/generation_group.h"
 #include "server/reply.h"
+#include "server/request_id.h"
 #include "server/request_work.h"
 
 namespace quern::server {
@@ -174,9 +175,8 @@ boost::asio::awaitable<Api<void>> start_completions(ServerContext& context, Comp
   co_return Api<void>();
 }
 
-CompletionAnswerOptions completion_options(const Exchange& exchange, const CompletionCall& call,
-                                           CompletionPlan& plan) {
-  return {.head = {.id = "cmpl-" + exchange.request().request_id,
+CompletionAnswerOptions completion_options(const CompletionCall& call, CompletionPlan& plan) {
+  return {.head = {.id = "cmpl-" + fresh_request_id(),
                    .created = unix_seconds(),
                    .model = plan.lease.name(),
                    .seed = plan.spec.sampling.seed},
@@ -256,7 +256,7 @@ Task completions(Exchange& exchange, ServerContext& context) {
     co_await send_error(exchange, std::move(started.error()), Dialect::openai);
     co_return;
   }
-  CompletionAnswerOptions options = completion_options(exchange, *call, *plan);
+  CompletionAnswerOptions options = completion_options(*call, *plan);
   if (call->fields.stream) {
     const TokenTexts texts{.tokenizer = group[0].lease().model().tokenizer(),
                            .stop_tokens = call->fields.sampling.stop_tokens};

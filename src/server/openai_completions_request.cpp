@@ -42,7 +42,8 @@ void read_completion_options(Fields& fields, CompletionCall& call) {
   fields.integer("logprobs", call.logprobs, {0, kMaxTopLogprobs});
   call.fields.sampling.n_logprobs = call.logprobs.value_or(-1);
   if (call.echo && call.logprobs) {
-    fields.fault("echo", "echo with logprobs is not supported: only drawn tokens have logprobs");
+    fields.refuse_value("echo",
+                        "echo with logprobs is not supported: only drawn tokens have logprobs");
   }
   std::optional<uint32_t> best_of;
   fields.integer("best_of", best_of, {1, kMaxBestOf});
@@ -91,6 +92,7 @@ Api<CompletionCall> read_completion_call(std::string_view body) {
   if (!call.fields.max_tokens) {
     call.fields.max_tokens = kDefaultCompletionTokens;
   }
+  check_min_tokens(fields, call.fields);
   if (call.prompts.size() * call.best_of > static_cast<size_t>(kMaxChoices)) {
     fields.fault("n", fmt::format("{} prompts with {} answers each; expected at most {} in all",
                                   call.prompts.size(), call.best_of, kMaxChoices));

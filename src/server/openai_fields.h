@@ -32,6 +32,9 @@ struct OpenAiFields {
 // members that are not supported, each 400 by name.
 void read_openai_fields(Fields& fields, OpenAiFields& out);
 
+// 400 where min_tokens is more than the answer may have. Once max_tokens is final.
+void check_min_tokens(Fields& fields, const OpenAiFields& out);
+
 // Without prompt and format.
 Api<GenerationSpec> make_spec(const OpenAiFields& fields, const ModelLease& lease);
 

@@ -25,9 +25,10 @@ class ItemReader {
     } else if (type == "function_call_output") {
       read_output(item);
     } else {
-      item.fault("type", fmt::format("items of type '{}' are not supported; expected message, "
-                                     "reasoning, function_call or function_call_output",
-                                     type));
+      item.refuse_value("type",
+                        fmt::format("items of type '{}' are not supported; expected message, "
+                                    "reasoning, function_call or function_call_output",
+                                    type));
     }
   }
 
@@ -135,9 +136,10 @@ class ItemReader {
         type == "input_text" || type == "output_text" || type == "text" || type == "reasoning_text";
     const bool is_refusal = type == "refusal";
     if (!part.error() && !is_text && !is_refusal) {
-      part.fault("type", fmt::format("content parts of type '{}' are not supported; expected "
-                                     "input_text or output_text",
-                                     type));
+      part.refuse_value("type",
+                        fmt::format("content parts of type '{}' are not supported; expected "
+                                    "input_text or output_text",
+                                    type));
     }
     std::string text;
     part.require(is_refusal ? "refusal" : "text");
@@ -181,8 +183,8 @@ void read_tool(Fields& tool, ResponsesCall& out, std::vector<jinja::Value>& tool
   tool.require("type");
   tool.text("type", type, kMaxNameChars);
   if (!tool.error() && type != "function") {
-    tool.fault("type",
-               fmt::format("tools of type '{}' are not supported; expected type function", type));
+    tool.refuse_value(
+        "type", fmt::format("tools of type '{}' are not supported; expected type function", type));
   }
   std::string name;
   std::string description;

@@ -54,8 +54,8 @@ void read_text_format(Fields& fields) {
     inner.require("type");
     const Json* type = inner.find("type");
     if (type != nullptr && (*type == "json_object" || *type == "json_schema")) {
-      inner.fault("type", fmt::format(R"({} is not supported: {}; expected "text")",
-                                      inner.full_name("type"), kNoGrammar));
+      inner.refuse_value("type", fmt::format(R"({} is not supported: {}; expected "text")",
+                                             inner.full_name("type"), kNoGrammar));
     }
     std::string word;
     inner.word("type", word, {"text"});
@@ -91,10 +91,10 @@ void read_include(Fields& fields) {
   const Json* include = fields.array("include", {0, 32});
   for (size_t i = 0; include != nullptr && i < include->size(); ++i) {
     if ((*include)[i] != "reasoning.encrypted_content") {
-      fields.fault(fmt::format("include[{}]", i),
-                   fmt::format("include[{}] is not supported; expected nothing but "
-                               "\"reasoning.encrypted_content\"",
-                               i));
+      fields.refuse_value(fmt::format("include[{}]", i),
+                          fmt::format("include[{}] is not supported; expected nothing but "
+                                      "\"reasoning.encrypted_content\"",
+                                      i));
     }
   }
 }
@@ -119,6 +119,7 @@ Api<ResponsesCall> read_responses_call(const Json& body, const Json& earlier) {
   fields.boolean("store", call.store);
   fields.integer("max_output_tokens", out.max_tokens, {1, std::numeric_limits<int32_t>::max()});
   read_sampling(fields, out.sampling);
+  check_min_tokens(fields, out);
   read_schedule(fields, out.schedule);
   fields.text("cache_salt", out.cache_salt);
   std::string previous;

@@ -65,6 +65,15 @@ void overlay(const SamplingFields& fields, SamplingParams& params) {
   take(fields.top_p, params.top_p);
   take(fields.min_p, params.min_p);
   take(fields.typical_p, params.typical_p);
+  take(fields.top_n_sigma, params.top_n_sigma);
+  take(fields.xtc_probability, params.xtc_probability);
+  take(fields.xtc_threshold, params.xtc_threshold);
+  take(fields.dry_multiplier, params.dry_multiplier);
+  take(fields.dry_base, params.dry_base);
+  take(fields.dry_allowed_length, params.dry_allowed_length);
+  take(fields.dry_penalty_last_n, params.dry_penalty_last_n);
+  take(fields.dynatemp_range, params.dynatemp_range);
+  take(fields.dynatemp_exponent, params.dynatemp_exponent);
   take(fields.repetition_penalty, params.repetition_penalty);
   take(fields.frequency_penalty, params.frequency_penalty);
   take(fields.presence_penalty, params.presence_penalty);
@@ -79,9 +88,43 @@ void overlay(const SamplingFields& fields, SamplingParams& params) {
   params.n_logprobs = fields.n_logprobs;
 }
 
+// What llama-server's clients send beyond the names of read_sampling().
+void read_llama_sampling(Fields& fields, SamplingFields& out) {
+  constexpr double kMost = 1000;
+  fields.real("typical_p", out.typical_p, {0.001, 1});
+  fields.real("top_n_sigma", out.top_n_sigma, {-1, kMost});
+  fields.real("xtc_probability", out.xtc_probability, {0, 1});
+  fields.real("xtc_threshold", out.xtc_threshold, {0, 1});
+  fields.real("dry_multiplier", out.dry_multiplier, {0, kMost});
+  fields.real("dry_base", out.dry_base, {1, kMost});
+  fields.integer("dry_allowed_length", out.dry_allowed_length, {0, kMaxPenaltyWindow});
+  fields.integer("dry_penalty_last_n", out.dry_penalty_last_n, {-1, kMaxPenaltyWindow});
+  fields.real("dynatemp_range", out.dynatemp_range, {0, 100});
+  fields.real("dynatemp_exponent", out.dynatemp_exponent, {0, 100});
+  fields.real("repeat_penalty", out.repetition_penalty, {0.01, 100});
+  fields.integer("repeat_last_n", out.penalty_last_n, {-1, kMaxPenaltyWindow});
+  read_mirostat(fields, out);
+  fields.unsupported("dry_sequence_breakers", "repetitions are sought across all of the text");
+}
+
 }  // namespace
 
+void read_mirostat(Fields& fields, SamplingFields& out) {
+  std::optional<int32_t> version;
+  fields.integer("mirostat", version, {0, 2});
+  if (version == 1) {
+    fields.refuse_value("mirostat", fields.full_name("mirostat") +
+                                        " is 1, which is not supported; expected 0 or 2");
+  }
+  if (version) {
+    out.mirostat = *version == 2 ? Mirostat::v2 : Mirostat::off;
+  }
+  fields.real("mirostat_tau", out.mirostat_tau, {0, 1000});
+  fields.real("mirostat_eta", out.mirostat_eta, {0, 1000});
+}
+
 void read_sampling(Fields& fields, SamplingFields& out) {
+  read_llama_sampling(fields, out);
   fields.real("temperature", out.temperature, {0, 2});
   fields.real("top_p", out.top_p, {0, 1});
   fields.real("min_p", out.min_p, {0, 1});

@@ -25,6 +25,13 @@ struct SamplingFields {
   std::optional<float> top_p;
   std::optional<float> min_p;
   std::optional<float> typical_p;
+  std::optional<float> top_n_sigma;
+  std::optional<float> xtc_probability;
+  std::optional<float> xtc_threshold;
+  std::optional<float> dry_multiplier;
+  std::optional<float> dry_base;
+  std::optional<float> dynatemp_range;
+  std::optional<float> dynatemp_exponent;
   std::optional<float> repetition_penalty;
   std::optional<float> frequency_penalty;
   std::optional<float> presence_penalty;
@@ -33,6 +40,8 @@ struct SamplingFields {
   std::optional<Mirostat> mirostat;
   std::optional<int32_t> top_k;
   std::optional<int32_t> penalty_last_n;
+  std::optional<int32_t> dry_allowed_length;
+  std::optional<int32_t> dry_penalty_last_n;
   std::optional<int64_t> seed;  // -1 (and none): one is drawn
   std::optional<uint32_t> min_tokens;
   std::optional<bool> ignore_eos;
@@ -42,9 +51,12 @@ struct SamplingFields {
 };
 
 // temperature, top_p, top_k, min_p, repetition_penalty, frequency_penalty, presence_penalty, seed,
-// logit_bias, min_tokens, ignore_eos, stop_token_ids. n_logprobs is the caller's to read: routes
-// name it differently.
+// logit_bias, min_tokens, ignore_eos, stop_token_ids; and what llama-server has beyond these:
+// typical_p, top_n_sigma, xtc_*, dry_*, dynatemp_*, mirostat*, repeat_penalty (repetition_penalty
+// counts more), repeat_last_n. n_logprobs is the caller's to read: routes name it differently.
 void read_sampling(Fields& fields, SamplingFields& out);
+// mirostat (0 or 2), mirostat_tau, mirostat_eta.
+void read_mirostat(Fields& fields, SamplingFields& out);
 
 // Draws a seed where none was given. 400 for a token outside the vocabulary.
 Api<SamplingParams> sampling_params(const SamplingFields& fields, const LoadedModel& model,

@@ -20,9 +20,12 @@ class StopFinder {
   const std::optional<std::string>& matched() const { return matched_; }
 
  private:
+  size_t earliest_for(const std::string& stop) const;
+
   std::vector<std::string> stops_;
   TokenTexts texts_;
   size_t longest_ = 0;
+  size_t n_before_ = 0;        // bytes of tail_ before the last token's
   bool ended_itself_ = false;  // the last token was an end of the model's own
   std::string tail_;  // enough of what was drawn to hold a stop string that ends in the last token
   std::optional<std::string> matched_;

@@ -23,6 +23,7 @@ std::string as_valid_utf8(std::string_view text) {
 
 Detokenizer::Detokenizer(const Tokenizer& tokenizer, const DetokenizerOptions& options)
     : tokenizer_(&tokenizer),
+      min_tokens_(options.min_tokens),
       skip_special_(options.skip_special),
       strip_(options.at_text_start && tokenizer.strips_leading_space()) {
   StopStrings stops;
@@ -39,6 +40,7 @@ Detokenizer::Chunk Detokenizer::push(TokenId token) {
   if (stop_) {
     return {.text = {}, .stop = stop_};
   }
+  ++n_tokens_;
   const TokenType type = tokenizer_->type(token);
   const bool is_special = type == TokenType::control || type == TokenType::unknown;
   if (is_special && skip_special_) {
@@ -95,7 +97,7 @@ bool Detokenizer::take_char(std::string_view character) {
     state_ = stops_->finder.step(state_, static_cast<uint8_t>(c));
   }
   const int32_t found = stops_->finder.longest_match(state_);
-  if (found == AhoCorasick::kNoPattern) {
+  if (found == AhoCorasick::kNoPattern || (min_tokens_ > 0 && n_tokens_ <= min_tokens_)) {
     return false;
   }
   stop_ = static_cast<size_t>(found);

@@ -1,11 +1,12 @@
 // Detokenizer: turns the tokens of one answer, as they come, into text that is safe to show: whole
 // UTF-8 characters only, and nothing that a stop string could still take back.
-// What is emitted in all does not depend on how the text is cut into tokens.
+// What is emitted in all does not depend on how the text is cut into tokens (but for min_tokens).
 // Not thread-safe; one per sequence. Cheap to copy. Borrows the tokenizer; the stop strings are
 // shared between copies because they never change.
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -22,6 +23,7 @@ struct DetokenizerOptions {
   std::vector<std::string> stop = {};  // empty strings are ignored
   bool skip_special = true;            // leave control tokens out
   bool at_text_start = false;          // drop the leading space that the tokenizer's kind adds
+  uint64_t min_tokens = 0;             // a stop string that one of the first so many ends is text
 };
 
 class Detokenizer {
@@ -57,6 +59,8 @@ class Detokenizer {
   std::string held_;     // whole characters, not emitted yet
   AhoCorasick::State state_ = AhoCorasick::kStart;
   std::optional<size_t> stop_;
+  uint64_t min_tokens_;
+  uint64_t n_tokens_ = 0;  // pushed
   bool skip_special_;
   bool strip_;
 };

@@ -12,7 +12,9 @@
 namespace quern {
 namespace {
 
-constexpr uint32_t kUnitsPerThread = 4;      // fewer than this and partitions are dealt out
+constexpr uint32_t kUnitsPerThread = 4;  // fewer than this and partitions are dealt out
+// Keys and values of one KV head that stay in a core's second cache while units walk them in turn.
+constexpr uint64_t kCachedBytes = uint64_t{256} * 1024;
 constexpr uint32_t kPartialsPerThread = 32;  // attention states that fit the shared buffer
 
 // Queries of one pass, and where they come from and go to.
@@ -118,7 +120,14 @@ struct CpuBackend::AttentionPlan {
             .scale = op->scale,
             .softcap = op->softcap,
             .state = {},
-            .scratch = nullptr};
+            .scratch = nullptr,
+            .fetch_ahead = u.first_row == 0 || kv_bytes(list) > kCachedBytes};
+  }
+
+  // Of the keys that a pass walks, and their values.
+  uint64_t kv_bytes(const Queries& list) const {
+    const uint64_t n_keys = *std::max_element(list.n_keys, list.n_keys + list.n);
+    return n_keys * 2 * layer.head_bytes / kKvBlockTokens;
   }
 
   // Partitions that hold keys which some query of the unit sees: [first, last).

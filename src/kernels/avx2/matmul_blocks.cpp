@@ -29,7 +29,7 @@ void matmul_mxfp4(const MatmulArgs& args) {
 // For the widest need, 16-column scales with minima; see carve_scratch().
 size_t matmul_scratch_bytes(uint32_t n_columns) {
   const size_t tiles = tiles_at_once(n_columns);
-  return 2 * table_bytes(n_columns) + 2 * tile_scale_floats(n_columns) * 4 * tiles +
+  return all_table_bytes(n_columns) + 2 * tile_scale_floats(n_columns) * 4 * tiles +
          size_t{n_columns} * kPairRows * tiles;
 }
 

@@ -284,15 +284,27 @@ QUERN_INLINE void tile_block(const uint8_t* codes, const TileScales& scales, con
   }
 }
 
+// Packed weights that come next, fetched while the arithmetic of this tile runs: otherwise a core
+// waits for memory whenever it unpacks.
+struct Ahead {
+  const uint8_t* at = nullptr;
+  int lines_per_block = 0;
+};
+
 struct TileInput {
   const uint8_t* codes;
   TileScales scales;
   int n_blocks;
+  Ahead ahead;
 };
 
 template <CodeKind K, int T>
 void tile_group(const TileInput& in, const GroupInput& x, float* acc) {
+  const uint8_t* ahead = in.ahead.at;
   for (int b = 0; b < in.n_blocks; ++b) {
+    for (int line = 0; line < in.ahead.lines_per_block; ++line, ahead += 64) {
+      _mm_prefetch(reinterpret_cast<const char*>(ahead), _MM_HINT_T0);
+    }
     const size_t at = static_cast<size_t>(b) * size_t{n_subs(K)} * kPairRows;
     tile_block<K, T>(in.codes + static_cast<size_t>(b) * 32 * kPairRows,
                      {in.scales.s + at, in.scales.m + at}, block_input<K, T>(x, b), acc);
@@ -333,9 +345,10 @@ QUERN_INLINE void store_panel(const OutputRows& to, int panel, const __m256 (&ac
   }
 }
 
-// A thread's scratch: group tables first, then the unpacked tiles.
+// A thread's scratch: group tables first, then the unpacked tiles. `tables` are the first group's;
+// with few tokens each group has its own, filled once a call.
 struct Scratch {
-  GroupTables tables;
+  uint8_t* tables;
   TileScales scales;
   uint8_t* codes;
 };
@@ -358,15 +371,25 @@ constexpr size_t tile_scale_floats(size_t n_columns) {
 constexpr size_t table_bytes(size_t n_columns) {
   return round_up_64(n_columns / 16 * kMaxT * 4);
 }
+// So few tokens that their codes stay in the caches: tiles one by one, each fetched during the one
+// before.
+constexpr uint32_t kFewTokens = 96;
+constexpr size_t kFewGroups = kFewTokens / kTileTokens;
+constexpr size_t all_table_bytes(size_t n_columns) {
+  return 2 * kFewGroups * table_bytes(n_columns);
+}
+
+QUERN_INLINE GroupTables group_tables(uint8_t* first, size_t n_columns, size_t group) {
+  uint8_t* at = first + 2 * group * table_bytes(n_columns);
+  return {reinterpret_cast<int32_t*>(at), reinterpret_cast<float*>(at + table_bytes(n_columns))};
+}
 
 QUERN_INLINE Scratch carve_scratch(std::byte* scratch, size_t n_columns) {
   const size_t scale_bytes = tile_scale_floats(n_columns) * 4 * tiles_at_once(n_columns);
   auto* p = reinterpret_cast<uint8_t*>(scratch);
   Scratch s;
-  s.tables.start = reinterpret_cast<int32_t*>(p);
-  p += table_bytes(n_columns);
-  s.tables.weighted = reinterpret_cast<float*>(p);
-  p += table_bytes(n_columns);
+  s.tables = p;
+  p += all_table_bytes(n_columns);
   s.scales.s = reinterpret_cast<float*>(p);
   p += scale_bytes;
   s.scales.m = reinterpret_cast<float*>(p);
@@ -380,14 +403,19 @@ const uint8_t* tile_weights(const MatmulArgs& args, uint32_t tile) {
   return reinterpret_cast<const uint8_t*>(args.weights) + tile * tile_bytes;
 }
 
-// The activations of the group that starts with `token`, tables filled.
-template <class F, int T>
-GroupInput prepare_group(const MatmulArgs& args, const Scratch& scratch, size_t token) {
+// The activations of the group that starts with `token`.
+inline GroupInput group_input(const MatmulArgs& args, const GroupTables& tables, size_t token) {
   const size_t n_columns = args.n_columns;
-  const float* d = args.x.scales + token * n_columns / 32;
-  fill_group_tables<F::kKind, T>(args.x.sums + token * n_columns / 16, d,
-                                 static_cast<int>(n_columns / 32), F::kBias, scratch.tables);
-  return {args.x.codes + token * n_columns, d, scratch.tables.start, scratch.tables.weighted};
+  return {args.x.codes + token * n_columns, args.x.scales + token * n_columns / 32, tables.start,
+          tables.weighted};
+}
+
+template <class F, int T>
+void fill_tables(const MatmulArgs& args, const GroupTables& tables, size_t token) {
+  const size_t n_columns = args.n_columns;
+  fill_group_tables<F::kKind, T>(args.x.sums + token * n_columns / 16,
+                                 args.x.scales + token * n_columns / 32,
+                                 static_cast<int>(n_columns / 32), F::kBias, tables);
 }
 
 inline OutputRows output_rows(const MatmulArgs& args, uint32_t tile, size_t token) {
@@ -400,38 +428,59 @@ inline OutputRows output_rows(const MatmulArgs& args, uint32_t tile, size_t toke
           args.paired};
 }
 
+// One tile of rows for one group of T tokens.
 template <class F, int T>
-void direct_matmul(const MatmulArgs& args) {
-  const Scratch scratch = carve_scratch(args.scratch, args.n_columns);
-  const GroupInput x = prepare_group<F, T>(args, scratch, 0);
+void direct_tile(const MatmulArgs& args, const GroupTables& tables, uint32_t tile, size_t token) {
   const size_t panel_bytes = size_t{args.n_columns} / F::kElements * F::kBytes;
-  for (uint32_t tile = args.first_tile; tile < args.last_tile; ++tile) {
-    const OutputRows to = output_rows(args, tile, 0);
-    for (int panel = 0; panel < 2; ++panel) {
-      __m256 acc[T];
-      for (__m256& a : acc) {
-        a = _mm256_setzero_ps();
-      }
-      const uint8_t* weights =
-          tile_weights<F>(args, tile) + static_cast<size_t>(panel) * panel_bytes;
-      direct_panel<F, T>(weights, static_cast<int>(args.n_columns / 32), x, acc);
-      store_panel<T>(to, panel, acc);
+  const GroupInput x = group_input(args, tables, token);
+  const OutputRows to = output_rows(args, tile, token);
+  for (int panel = 0; panel < 2; ++panel) {
+    __m256 acc[T];
+    for (__m256& a : acc) {
+      a = _mm256_setzero_ps();
     }
+    const uint8_t* weights = tile_weights<F>(args, tile) + static_cast<size_t>(panel) * panel_bytes;
+    direct_panel<F, T>(weights, static_cast<int>(args.n_columns / 32), x, acc);
+    store_panel<T>(to, panel, acc);
   }
 }
 
+template <class F, int T>
+void direct_matmul(const MatmulArgs& args) {
+  const Scratch scratch = carve_scratch(args.scratch, args.n_columns);
+  const GroupTables tables = group_tables(scratch.tables, args.n_columns, 0);
+  fill_tables<F, T>(args, tables, 0);
+  for (uint32_t tile = args.first_tile; tile < args.last_tile; ++tile) {
+    direct_tile<F, T>(args, tables, tile, 0);
+  }
+}
+
+// The tiles [first, last) that lie unpacked in scratch, and what a group fetches of those after.
+struct UnpackedTiles {
+  TileRange tiles;
+  Ahead ahead;
+};
+
 // One group of T tokens against the tiles that lie unpacked in scratch.
 template <class F, int T>
-void tiled_group(const MatmulArgs& args, const Scratch& scratch, TileRange tiles, size_t token) {
+void tiled_group(const MatmulArgs& args, const Scratch& scratch, const UnpackedTiles& unpacked,
+                 size_t token) {
+  const TileRange tiles = unpacked.tiles;
   const size_t n_columns = args.n_columns;
-  const GroupInput x = prepare_group<F, T>(args, scratch, token);
+  const bool few = args.n_tokens <= kFewTokens;
+  const GroupTables tables = group_tables(scratch.tables, n_columns, few ? token / kTileTokens : 0);
+  if (!few || tiles.first == args.first_tile) {
+    fill_tables<F, T>(args, tables, token);
+  }
+  const GroupInput x = group_input(args, tables, token);
   for (uint32_t tile = tiles.first; tile < tiles.last; ++tile) {
     const size_t slot = tile - tiles.first;
     const size_t at = slot * tile_scale_floats(n_columns);
     alignas(32) float acc[2 * T * kPanelRows] = {};
     tile_group<F::kKind, T>({scratch.codes + slot * n_columns * kPairRows,
                              {scratch.scales.s + at, scratch.scales.m + at},
-                             static_cast<int>(n_columns / 32)},
+                             static_cast<int>(n_columns / 32),
+                             unpacked.ahead},
                             x, acc);
     const OutputRows to = output_rows(args, tile, token);
     for (int panel = 0; panel < 2; ++panel) {
@@ -445,7 +494,8 @@ void tiled_group(const MatmulArgs& args, const Scratch& scratch, TileRange tiles
 }
 
 template <class F>
-void tiled_rest(const MatmulArgs& args, const Scratch& scratch, TileRange tiles, size_t token) {
+void tiled_rest(const MatmulArgs& args, const Scratch& scratch, const UnpackedTiles& tiles,
+                size_t token) {
   switch (args.n_tokens - token) {
     case 1:
       return tiled_group<F, 1>(args, scratch, tiles, token);
@@ -462,11 +512,30 @@ void tiled_rest(const MatmulArgs& args, const Scratch& scratch, TileRange tiles,
   }
 }
 
+// What group g fetches of the tile after `tile`.
+template <class F>
+Ahead next_tile(const MatmulArgs& args, uint32_t tile, size_t g) {
+  const size_t n_groups = (args.n_tokens + kTileTokens - 1) / kTileTokens;
+  const size_t n_blocks = args.n_columns / 32;
+  const size_t n_visits = n_groups * n_blocks;  // of a tile's blocks, to spread the fetching over
+  if (n_visits == 0 || args.n_tokens > kFewTokens || tile + 1 >= args.last_tile) {
+    return {};
+  }
+  const size_t n_lines = n_blocks * 32 / F::kElements * F::kBytes * 2 / 64;
+  const size_t per_block = (n_lines + n_visits - 1) / n_visits;
+  if (g * n_blocks * per_block >= n_lines) {
+    return {};
+  }
+  return {tile_weights<F>(args, tile + 1) + g * n_blocks * per_block * 64,
+          static_cast<int>(per_block)};
+}
+
 template <class F>
 void tiled_matmul(const MatmulArgs& args) {
   const size_t n_columns = args.n_columns;
   const Scratch scratch = carve_scratch(args.scratch, n_columns);
-  const auto step = static_cast<uint32_t>(tiles_at_once(n_columns));
+  const auto step =
+      args.n_tokens <= kFewTokens ? 1U : static_cast<uint32_t>(tiles_at_once(n_columns));
   for (uint32_t first = args.first_tile; first < args.last_tile; first += step) {
     const uint32_t last = args.last_tile - first < step ? args.last_tile : first + step;
     for (uint32_t tile = first; tile < last; ++tile) {
@@ -478,9 +547,11 @@ void tiled_matmul(const MatmulArgs& args) {
     }
     size_t token = 0;
     for (; token + kTileTokens <= args.n_tokens; token += kTileTokens) {
-      tiled_group<F, kMaxT>(args, scratch, {first, last}, token);
+      const UnpackedTiles tiles{{first, last}, next_tile<F>(args, first, token / kTileTokens)};
+      tiled_group<F, kMaxT>(args, scratch, tiles, token);
     }
-    tiled_rest<F>(args, scratch, {first, last}, token);
+    tiled_rest<F>(args, scratch, {{first, last}, next_tile<F>(args, first, token / kTileTokens)},
+                  token);
   }
 }
 

@@ -81,6 +81,43 @@ QUERN_INLINE void fetch_lines(const std::byte* block, size_t from, size_t n) {
   }
 }
 
+// Whether N x n accumulators fit the registers, with what add_products() holds beside them.
+constexpr bool fits(int n_queries, int n) {
+  return n_queries * n + (n_queries < n ? n_queries : n) + 1 <= Vec::kRegisters;
+}
+
+// acc[q][c] += factor(q) * column(c). Whichever of the two there are fewer of stays in registers;
+// the other way around the accumulators would not fit beside them.
+template <int N, int kColumns, class Factor, class Column>
+QUERN_INLINE void add_products(Vec (&acc)[N][kColumns], const Factor& factor,
+                               const Column& column) {
+  Vec kept[N < kColumns ? N : kColumns];
+  if constexpr (N < kColumns) {
+    for (int q = 0; q < N; ++q) {
+      kept[q] = Vec::set1(factor(q));
+    }
+    for (int c = 0; c < kColumns; ++c) {
+      const Vec one = column(c);
+      for (int q = 0; q < N; ++q) {
+        acc[q][c] = Vec::fma(kept[q], one, acc[q][c]);
+      }
+    }
+  } else {
+    for (int c = 0; c < kColumns; ++c) {
+      kept[c] = column(c);
+    }
+    for (int q = 0; q < N; ++q) {
+      const Vec one = Vec::set1(factor(q));
+      for (int c = 0; c < kColumns; ++c) {
+        acc[q][c] = Vec::fma(one, kept[c], acc[q][c]);
+      }
+    }
+  }
+}
+
+// Dimensions between two looks at what to fetch: in f16 these are 4 lines of a block of keys.
+constexpr size_t kDimsPerFetch = 8;
+
 // Scores of N queries with kBlocks blocks of keys, before scaling, to scores[q][key].
 template <class Kv, int N, int kBlocks>
 QUERN_INLINE void score_blocks(const PartitionKeys& keys, size_t first_block, float* scores) {
@@ -100,16 +137,21 @@ QUERN_INLINE void score_blocks(const PartitionKeys& keys, size_t first_block, fl
       a = Vec::zero();
     }
   }
-  for (size_t d = 0; d < args.layer.head_dim; ++d) {
-    for (const std::byte* n : next) {
-      fetch_lines(n, d * bytes_per_step, bytes_per_step);
-    }
-    for (int b = 0; b < kBlocks * kVecs; ++b) {
-      const Vec k = Kv::key(block[b / kVecs], d, static_cast<size_t>(b % kVecs) * Vec::kLanes,
-                            args.layer.head_stride);
-      for (int q = 0; q < N; ++q) {
-        acc[q][b] = Vec::fma(Vec::set1(args.q[q][d]), k, acc[q][b]);
+  const size_t n_dims = args.layer.head_dim;
+  for (size_t first = 0; first < n_dims; first += kDimsPerFetch) {
+    const size_t last = n_dims - first < kDimsPerFetch ? n_dims : first + kDimsPerFetch;
+    if (args.fetch_ahead) {
+      for (const std::byte* n : next) {
+        fetch_lines(n, first * bytes_per_step, (last - first) * bytes_per_step);
       }
+    }
+    for (size_t d = first; d < last; ++d) {
+      const auto x = [&](int q) { return args.q[q][d]; };
+      const auto k = [&](int b) {
+        return Kv::key(block[b / kVecs], d, static_cast<size_t>(b % kVecs) * Vec::kLanes,
+                       args.layer.head_stride);
+      };
+      add_products(acc, x, k);
     }
   }
   for (int q = 0; q < N; ++q) {
@@ -124,8 +166,7 @@ template <class Kv, int N>
 void score(const PartitionKeys& keys, float* scores) {
   // Enough independent chains to hide the latency of a multiply-add, as few as fit the registers.
   constexpr int kVecs = static_cast<int>(kSlots) / Vec::kLanes;
-  constexpr int kFit = (Vec::kRegisters - 4) / (N * kVecs);
-  constexpr int kBlocks = kFit >= 4 ? 4 : (kFit >= 2 ? 2 : 1);
+  constexpr int kBlocks = fits(N, 4 * kVecs) ? 4 : (fits(N, 2 * kVecs) ? 2 : 1);
   size_t block = 0;
   for (; block + kBlocks <= keys.n_blocks(); block += kBlocks) {
     score_blocks<Kv, N, kBlocks>(keys, block, scores);
@@ -149,7 +190,9 @@ QUERN_INLINE void soften(const AttentionArgs& args, size_t q, size_t n_keys, flo
     if (args.softcap > 0) {
       s = vec_tanh(s) * Vec::set1(args.softcap);
     }
-    s = Vec::lanes_between(from - at, to - at, s, Vec::set1(-infinity));
+    if (at < from || at + Vec::kLanes > to) {
+      s = Vec::lanes_between(from - at, to - at, s, Vec::set1(-infinity));
+    }
     s.store(scores + i);
     max = Vec::max(max, s);
   }
@@ -157,7 +200,8 @@ QUERN_INLINE void soften(const AttentionArgs& args, size_t q, size_t n_keys, flo
   const bool sees_none = top == -infinity;
   Vec sum = Vec::zero();
   for (size_t i = 0; i < n_keys; i += Vec::kLanes) {
-    const Vec p = sees_none ? Vec::zero() : vec_exp(Vec::load(scores + i) - Vec::set1(top));
+    const Vec p =
+        sees_none ? Vec::zero() : vec_exp_of_negative(Vec::load(scores + i) - Vec::set1(top));
     p.store(scores + i);
     sum = sum + p;
   }
@@ -176,21 +220,24 @@ QUERN_INLINE void weigh(const PartitionKeys& keys, const float* scores, size_t d
       a = Vec::zero();
     }
   }
-  const size_t bytes_per_slot = d == 0 ? args.layer.head_bytes / kSlots : 0;
+  const bool fetches = args.fetch_ahead && d == 0;
+  const size_t bytes_per_slot = args.layer.head_bytes / kSlots;
   for (size_t block = 0; block < keys.n_blocks(); ++block) {
     const std::byte* values = keys.at(args.layer.v, block);
     const std::byte* next = keys.ahead(args.layer.v, block, kValuesAhead);
     const size_t left = keys.n_keys - block * kSlots;
     const size_t n = left < kSlots ? left : kSlots;
     for (size_t slot = 0; slot < n; ++slot) {
-      fetch_lines(next, slot * bytes_per_slot, bytes_per_slot);
-      for (int c = 0; c < kVecs; ++c) {
-        const Vec v = Kv::value(values, slot, d + static_cast<size_t>(c * Vec::kLanes), stride);
-        for (int q = 0; q < N; ++q) {
-          const float weight = scores[static_cast<size_t>(q) * kPartition + block * kSlots + slot];
-          acc[q][c] = Vec::fma(Vec::set1(weight), v, acc[q][c]);
-        }
+      if (fetches) {
+        fetch_lines(next, slot * bytes_per_slot, bytes_per_slot);
       }
+      const auto weight = [&](int q) {
+        return scores[static_cast<size_t>(q) * kPartition + block * kSlots + slot];
+      };
+      const auto v = [&](int c) {
+        return Kv::value(values, slot, d + static_cast<size_t>(c * Vec::kLanes), stride);
+      };
+      add_products(acc, weight, v);
     }
   }
   for (int q = 0; q < N; ++q) {
@@ -209,14 +256,15 @@ void attend(const AttentionArgs& args) {
   }
   const size_t left = end - args.first_key;
   const PartitionKeys keys{args, left < kPartition ? left : kPartition};
-  for (size_t block = 0; block < kValuesAhead && block < keys.n_blocks(); ++block) {
+  const size_t n_first = args.fetch_ahead ? kValuesAhead : 0;
+  for (size_t block = 0; block < n_first && block < keys.n_blocks(); ++block) {
     fetch_lines(keys.at(args.layer.v, block), 0, args.layer.head_bytes);
   }
   score<Kv, N>(keys, args.scratch);
   for (size_t q = 0; q < static_cast<size_t>(N); ++q) {
     soften(args, q, keys.n_keys, args.scratch + q * kPartition);
   }
-  constexpr int kVecs = N * 4 + 5 <= Vec::kRegisters ? 4 : (N * 2 + 3 <= Vec::kRegisters ? 2 : 1);
+  constexpr int kVecs = fits(N, 4) ? 4 : (fits(N, 2) ? 2 : 1);
   size_t d = 0;
   constexpr size_t kStep = size_t{kVecs} * Vec::kLanes;
   for (; d + kStep <= args.layer.head_stride; d += kStep) {

@@ -2,6 +2,7 @@
 // alone, on a fresh engine with one thread and no prefix cache.
 #include <random>
 
+#include "engine/sampling_defaults.h"
 #include "engine_thread_fixture.h"
 #include "support/golden.h"
 
@@ -15,6 +16,8 @@ struct Scene {
   std::filesystem::path model;
   uint32_t n_words = 0;     // tokens that prompts are made of: [3, n_words)
   uint64_t pool_bytes = 0;  // far less than the requests want
+  // What ignore_eos bans; whether one would be drawn differs between instruction sets.
+  std::vector<TokenId> end_tokens = {};
 };
 
 // The settings in turn; every chain of sampler.h comes by.
@@ -62,6 +65,7 @@ Request scene_request(const Scene& scene, uint32_t i, Answer& answer) {
   }
   r.sampling = sampling(i);
   r.sampling.ignore_eos = true;
+  r.sampling.end_tokens = scene.end_tokens;
   r.max_tokens = 30 + i % 11;
   r.priority = static_cast<int32_t>(i % 4) * 5 - 10;
   r.choice_index = i % 2;
@@ -102,13 +106,14 @@ void expect_same(const Answer& together, const Answer& alone, uint32_t i) {
   }
 }
 
-void expect_lone_answers(const Scene& scene) {
+void expect_lone_answers(Scene scene) {
+  const auto loaded = load(scene, 2);
+  scene.end_tokens = end_tokens(loaded->tokenizer());
   std::vector<Answer> alone(kNRequests);
   for (uint32_t i = 0; i < kNRequests; ++i) {
     run_alone(scene, i, alone[i]);
   }
   EngineMetrics metrics;
-  const auto loaded = load(scene, 2);
   auto thread = EngineThread::start(
       *loaded,
       {.engine = {.max_context = kContext, .kv_bytes = scene.pool_bytes, .max_seqs = 8},

@@ -5,6 +5,7 @@
 
 #include <map>
 
+#include "base/system_info.h"
 #include "support/temp_dir.h"
 #include "support/tiny_model.h"
 
@@ -144,6 +145,63 @@ TEST_F(EngineTest, DrawsOnlyTokensOfTheVocabulary) {
   for (const TokenId token : answer.tokens) {
     EXPECT_LT(value(token), 300);
   }
+}
+
+// The first answer's listener holds the step up until the deadlines of the others have passed.
+TEST_F(EngineTest, ATokenThatComesAfterItsDeadlineIsNotHandedOut) {
+  open(1, kRoomyPool);
+  constexpr int64_t kSoonUs = 50'000;
+  const int64_t deadline_us = monotonic_us() + kSoonUs;
+  std::vector<Answer> answers(3);
+  std::vector<FinishCause> causes(3);
+  for (uint32_t i = 0; i < 3; ++i) {
+    Request one = request(0, answers[i]);
+    one.max_tokens = 1;
+    one.deadlines.first_token_us = i == 1 ? deadline_us : kNoDeadline;
+    one.deadlines.total_us = i == 2 ? deadline_us : kNoDeadline;
+    one.on_event = [=, &causes, note = std::move(one.on_event)](const TokenEvent& event) {
+      while (i == 0 && monotonic_us() < deadline_us) {
+      }
+      causes[i] = event.cause;
+      note(event);
+    };
+    one.prompt.resize(4);
+    one.prompt[0] = TokenId{static_cast<int32_t>(100 + i)};  // none waits for another's blocks
+    ASSERT_TRUE(engine_->submit(std::move(one)));
+  }
+  while (engine_->has_work()) {
+    engine_->step();
+  }
+  engine_->step();
+  EXPECT_EQ(answers[0].tokens.size(), 1U);
+  for (const size_t late : {1U, 2U}) {
+    EXPECT_EQ(answers[late].finish, FinishReason::timeout);
+    EXPECT_EQ(answers[late].tokens.size(), 0U);
+  }
+  EXPECT_EQ(causes[1], FinishCause::first_token_timeout);
+  EXPECT_EQ(causes[2], FinishCause::total_timeout);
+}
+
+// vLLM looks for stop strings in what comes after min_tokens only.
+TEST_F(EngineTest, AStopStringEndsNothingBeforeMinTokens) {
+  open(1, kRoomyPool);
+  const auto n_tokens = [&](uint64_t min_tokens) {
+    Answer answer;
+    Request one = request(0, answer);
+    one.sampling.temperature = 0;
+    one.sampling.logit_bias = {{.token = TokenId{75}, .bias = 100.0F}};
+    one.sampling.min_tokens = min_tokens;
+    one.stop = {std::string(loaded_->tokenizer().token_bytes(TokenId{75}))};
+    EXPECT_TRUE(engine_->submit(std::move(one)));
+    while (engine_->has_work()) {
+      engine_->step();
+    }
+    engine_->step();
+    EXPECT_EQ(answer.finish, FinishReason::stop);
+    return answer.tokens.size();
+  };
+  EXPECT_EQ(n_tokens(0), 1U);
+  EXPECT_EQ(n_tokens(5), 6U);
 }
 
 TEST_F(EngineTest, ACancelledRequestEndsAndTheOthersGoOn) {

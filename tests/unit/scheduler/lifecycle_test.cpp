@@ -124,6 +124,38 @@ TEST_F(SchedulerTest, EachDeadlineEndsWithItsCause) {
   EXPECT_EQ(pool->n_used(), 0U);
 }
 
+// A request whose deadline passes while its step is computed gets no token of that step.
+TEST_F(SchedulerTest, DeadlinesHoldWithinTheStepTheyPassIn) {
+  set_up({.config = {.max_seqs = 4, .max_batch_tokens = 64, .max_context = 64}});
+  scheduler->add({.id = SeqId{1},
+                  .tokens = prompt_of(4),
+                  .max_tokens = 1,
+                  .deadlines = {.first_token_us = 20}});
+  scheduler->add({.id = SeqId{2},
+                  .tokens = prompt_of(4, 100),
+                  .max_tokens = 1,
+                  .deadlines = {.total_us = 20}});
+  scheduler->add({.id = SeqId{3},
+                  .tokens = prompt_of(4, 200),
+                  .max_tokens = 2,
+                  .deadlines = {.queue_us = 20, .first_token_us = 21}});
+  EXPECT_EQ(plan(19), "1:0+4 2:0+4 3:0+4");
+  EXPECT_FALSE(scheduler->expire(SeqId{1}, 19));
+  EXPECT_TRUE(scheduler->expire(SeqId{1}, 20));
+  EXPECT_FALSE(scheduler->expire(SeqId{1}, 20)) << "it ends once";
+  EXPECT_TRUE(scheduler->expire(SeqId{2}, 20));
+  EXPECT_FALSE(scheduler->expire(SeqId{3}, 20)) << "it has left the queue";
+  commit(20);
+  EXPECT_EQ(ended(), "1:timeout/first_token_timeout 2:timeout/total_timeout");
+  EXPECT_EQ(finished[0]->n_generated(), 0U);
+  EXPECT_EQ(finished[0]->finished_us, 20);
+  EXPECT_EQ(plan(30), "3:4+1") << "it has its first token";
+  EXPECT_FALSE(scheduler->expire(SeqId{3}, 30));
+  commit(30);
+  EXPECT_EQ(ended(), "3:length/none");
+  EXPECT_EQ(pool->n_used(), 0U);
+}
+
 TEST_F(SchedulerTest, CancelsWhileWaitingInAPrefillAndInADecode) {
   set_up({.config = {.max_seqs = 2, .max_batch_tokens = 16, .max_context = 64}});
   scheduler->add({.id = SeqId{1}, .tokens = prompt_of(4), .max_tokens = 40});

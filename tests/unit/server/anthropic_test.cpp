@@ -150,6 +150,18 @@ TEST_F(AnswerTest, AnthropicSaysWhichStopSequenceItWas) {
   EXPECT_EQ(stops.matched(), "lo wo");
 }
 
+// What came before min_tokens ended nothing.
+TEST_F(AnswerTest, AnthropicTellsTheStopSequenceOfTheLastTokenOnly) {
+  StopFinder stops({"ab", "cdefgh"}, texts());
+  for (const char* bytes : {"abcde", "fgh"}) {
+    stops.add({.token = token(kHello, bytes)});
+  }
+  GenerationEvent last = ended(FinishReason::stop);
+  last.token.reset();
+  stops.add(last);
+  EXPECT_EQ(stops.matched(), "cdefgh");
+}
+
 TEST_F(AnswerTest, AnthropicAnEndOfItsOwnIsNoStopSequence) {
   StopFinder stops({"hello"}, texts());
   stops.add(ended(FinishReason::stop));

@@ -82,6 +82,19 @@ TEST(ChatMessages, ToolsReachTheTemplateInTheirOrder) {
   EXPECT_EQ(render(source, with(R"("tools":[])")), "none");
 }
 
+// Both are optional to OpenAI; templates such as Hermes' fail without them.
+TEST(ChatMessages, ToolsReachTheTemplateWhole) {
+  const std::string source = "{{ tools | tojson }}";
+  const std::string whole = R"([{"type": "function", "function": {"name": "f", "description": "", )"
+                            R"("parameters": {"type": "object", "properties": {}}}}])";
+  for (const char* rest : {"", R"(,"parameters":null)", R"(,"description":null)",
+                           R"(,"parameters":{"type":"object","properties":{}})"}) {
+    EXPECT_EQ(render(source, with(R"("tools":[{"type":"function","function":{"name":"f")" +
+                                  std::string(rest) + "}}]")),
+              whole);
+  }
+}
+
 TEST(ChatMessages, ToolsThatATemplateLeavesOutAreNoticed) {
   const auto leaves_out = [](const std::string& source) {
     const std::string body = with(R"("tools":[{"type":"function","function":{"name":"f"}}])");
@@ -209,6 +222,8 @@ TEST(ChatRequest, RefusesByNameWhatCannotBeDone) {
     EXPECT_EQ(fault_of(with(std::string("\"") + name + R"(":{"a":1})")), name);
     EXPECT_EQ(fault_of(with(std::string("\"") + name + R"(":null)")), "none");
   }
+  EXPECT_EQ(fault_of(with(R"("min_tokens":9,"max_completion_tokens":8)")), "min_tokens");
+  EXPECT_EQ(read_chat_call(with(R"("tool_choice":"required")")).error().code, "unsupported");
   EXPECT_EQ(fault_of(with(R"("something_unknown":{"a":1})")), "none");
 }
 

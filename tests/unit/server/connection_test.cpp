@@ -152,6 +152,32 @@ TEST(Connection, AnswersWhatIsMalformedAndGoesOnServing) {
   EXPECT_EQ(Client(server.port()).get("/echo").status, 200);
 }
 
+// RFC 9112, sections 2.3 and 6.1; RFC 9110, section 15.6.6.
+TEST(Connection, NamesTheVersionOrTheCodingThatItDoesNotServe) {
+  const TestServer server;
+  const auto answer_to = [&](const std::string& bytes) {
+    Client client(server.port());
+    client.send(bytes);
+    client.half_close();
+    const Answer answer = client.read();
+    return std::to_string(answer.status) + " " +
+           parse_json(answer.body).value()["error"]["code"].get<std::string>();
+  };
+  for (const char* version : {"HTTP/2.0", "HTTP/3.1", "HTTP/1.2", "HTTP/0.9"}) {
+    EXPECT_EQ(answer_to(std::string("GET / ") + version + "\r\nHost: a\r\n\r\n"),
+              "505 http_version")
+        << version;
+  }
+  EXPECT_EQ(answer_to("GET / HTTP/x.1\r\nHost: a\r\n\r\n"), "400 malformed_request");
+  EXPECT_EQ(answer_to("GET / SPDY/1.1\r\nHost: a\r\n\r\n"), "400 malformed_request");
+  for (const char* coding : {"gzip", "gzip, chunked", "chunked, chunked"}) {
+    EXPECT_EQ(answer_to(std::string("POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: ") +
+                        coding + "\r\n\r\n0\r\n\r\n"),
+              "501 transfer_encoding")
+        << coding;
+  }
+}
+
 TEST(Connection, LimitsTheHeader) {
   const TestServer server;
   Client client(server.port());

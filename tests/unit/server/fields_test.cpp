@@ -105,6 +105,28 @@ TEST(Stop, IsAStringOrUpToSixteen) {
   EXPECT_NE(stop_of(Json{{"stop", std::string(1025, 'a')}}.dump()).first, "none");
 }
 
+TEST(Fields, SayWhatWasGivenAndWhatIsMissing) {
+  std::vector<std::string> stop;
+  const auto stop_fault = [&](const std::string& text) {
+    return fault_of(text, [&](Fields& fields) { read_stop(fields, "stop", stop); });
+  };
+  EXPECT_EQ(stop_fault(R"({"stop":""})"), "stop: stop is empty; expected at least one character");
+  EXPECT_EQ(stop_fault(R"({"stop":["a",""]})"),
+            "stop[1]: stop[1] is empty; expected at least one character");
+  EXPECT_EQ(stop_fault(R"({"stop":["a",1]})"), "stop[1]: stop[1] is 1; expected a string");
+  EXPECT_EQ(stop_fault(R"({"stop":7})"),
+            "stop: stop is 7; expected a string, or a list of at most 16 strings");
+  EXPECT_EQ(fault_of(R"({"a":7})", [](Fields& fields) { fields.array("a", {0, kAnyLength}); }),
+            "a: a is 7; expected a list");
+  std::string word;
+  EXPECT_EQ(fault_of(R"({"role":"robot"})",
+                     [&](Fields& fields) { fields.word("role", word, {"user", "tool"}); }),
+            "role: role is \"robot\"; expected one of user, tool");
+  int64_t number = 0;
+  EXPECT_EQ(fault_of(R"({"a":1})", [&](Fields& fields) { fields.integer("a", number, {0, 0}); }),
+            "a: a is 1; expected 0");
+}
+
 TEST(Schedule, TakesWordsAndIntegers) {
   const auto read = [](const std::string& text) {
     ScheduleFields schedule;

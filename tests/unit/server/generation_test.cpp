@@ -249,6 +249,17 @@ TEST_F(GenerationTest, RefusesAPromptThatFillsTheContextWithBothNumbers) {
   EXPECT_NE(error_->message.find("256"), std::string::npos);
 }
 
+TEST_F(GenerationTest, RefusesAnEmptyPromptByItsField) {
+  GenerationSpec wanted = spec(1);
+  wanted.prompt.clear();
+  wanted.prompt_field = "prompt";
+  all(std::move(wanted));
+  ASSERT_TRUE(error_.has_value());
+  EXPECT_EQ(error_->status, 400U);
+  EXPECT_EQ(error_->param, "prompt");
+  EXPECT_EQ(error_->message, "prompt has no tokens; expected at least one");
+}
+
 TEST_F(GenerationTest, EndsAtAStopToken) {
   GenerationSpec wanted = spec(12);
   wanted.sampling.temperature = 0;

@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "server/openai_chat.h"
@@ -142,6 +143,36 @@ TEST_F(OpenAiAnswer, CompletionHasFourListsOfLogprobs) {
     "top_logprobs":[{"world":-0.25},{"world":-0.25}],"text_offset":[0,5]},"finish_reason":"stop"})"));
 }
 
+// OpenAI spells a token that is no text by itself "bytes:\\xf0\\x9f". Byte b is the token 3 + b of
+// the Llama vocabulary that the fixture makes.
+TEST_F(OpenAiAnswer, CompletionLogprobsTellPartsOfCharactersApart) {
+  const auto byte_token = [](int32_t byte, std::string bytes) {
+    TokenInfo info = token(TokenId{3 + byte}, std::move(bytes));
+    info.top = {{TokenId{3 + 0xF0}, -0.5F}, {TokenId{3 + 0xE2}, -1.0F}, {TokenId{3 + 'a'}, -2.0F}};
+    return info;
+  };
+  ChoiceAnswer choice{
+      .text = "é\U0001F600a",
+      .tokens = {token(kHello, "é"), byte_token(0xF0, "\xF0"), byte_token(0x9F, "\x9F"),
+                 byte_token(0x98, "\x98"), byte_token(0x80, "\x80"), byte_token('a', "a")}};
+  choice.finish = FinishReason::length;
+  const Json body = completion_answer({.head = head(), .logprobs = true}, {{choice}}, texts());
+  const Json& logprobs = body["choices"][0]["logprobs"];
+  EXPECT_EQ(logprobs["tokens"],
+            Json::parse(R"(["é","bytes:\\xf0","bytes:\\x9f","bytes:\\x98","bytes:\\x80","a"])"));
+  EXPECT_EQ(logprobs["top_logprobs"][1],
+            Json::parse(R"({"bytes:\\xf0":-0.5,"bytes:\\xe2":-1.0,"a":-2.0})"));
+  EXPECT_EQ(logprobs["text_offset"], Json::parse("[0,1,1,1,1,2]"));
+}
+
+TEST_F(OpenAiAnswer, CompletionLogprobsKeepTheLikelierOfTwoThatSpellTheSame) {
+  TokenInfo info = token(kHello, "hello");
+  info.top = {{kHello, -0.5F}, {kHello, -3.0F}};
+  CompletionLogprobs logprobs;
+  logprobs.add(info, texts());
+  EXPECT_EQ(logprobs.take()["top_logprobs"], Json::parse(R"([{"hello":-0.5}])"));
+}
+
 TEST_F(OpenAiAnswer, CompletionChoicesAreCountedOverPrompts) {
   CompletionStream stream({.head = head(), .n = 2}, 2, texts());
   const std::string text = stream.add(
@@ -187,7 +218,78 @@ TEST(CompletionRequest, NamesWhatIsAtFault) {
   EXPECT_EQ(fault(R"("logprobs":true)"), "logprobs");
   EXPECT_EQ(fault(R"("echo":true,"logprobs":1)"), "echo");
   EXPECT_EQ(fault(R"("echo":true)"), "none");
+  EXPECT_EQ(fault(R"("min_tokens":17)"), "min_tokens") << "16 is the route's default limit";
+  EXPECT_EQ(fault(R"("min_tokens":17,"max_tokens":17)"), "none");
+  EXPECT_EQ(fault(R"("min_tokens":17,"n_predict":-1)"), "none");
   EXPECT_EQ(read_completion_call(R"({"prompt":"a"})")->fields.max_tokens, 16U);
+}
+
+// The names and what turns them off: vLLM's SamplingParams and llama-server's README.
+TEST(CompletionRequest, RefusesByNameWhatWouldChangeTheAnswer) {
+  const auto code = [](const std::string& members) {
+    const auto call = read_completion_call(R"({"prompt":"a",)" + members + "}");
+    return call ? "none" : call.error().param + " " + call.error().code;
+  };
+  for (const auto& [name, wish, off] : {std::tuple("bad_words", R"(["x"])", "[]"),
+                                        {"allowed_token_ids", "[1]", "null"},
+                                        {"include_stop_str_in_output", "true", "false"},
+                                        {"skip_special_tokens", "false", "true"},
+                                        {"prompt_embeds", R"("AAAA")", "null"},
+                                        {"samplers", R"(["top_k"])", "[]"},
+                                        {"n_probs", "3", "0"},
+                                        {"t_max_predict_ms", "100", "0"},
+                                        {"length_penalty", "1.5", "1.0"},
+                                        {"dry_sequence_breakers", R"(["x"])", "[]"},
+                                        {"mirostat", "1", "0"},
+                                        {"modalities", R"(["audio"])", R"(["text"])"}}) {
+    const std::string member = std::string("\"") + name + "\":";
+    EXPECT_EQ(code(member + wish), std::string(name) + " unsupported");
+    EXPECT_EQ(code(member + off), "none") << name;
+  }
+  EXPECT_EQ(code(R"("echo":true,"logprobs":1)"), "echo unsupported");
+  EXPECT_EQ(code(R"("response_format":{"type":"json_object"})"),
+            "response_format.type unsupported");
+  EXPECT_EQ(code(R"("n_predict":0)"), "n_predict invalid_value");
+}
+
+TEST(CompletionRequest, TakesLlamaServersNames) {
+  const auto call = read_completion_call(R"({"prompt":"a","typical_p":0.5,"top_n_sigma":1.5,
+    "xtc_probability":0.25,"xtc_threshold":0.125,"dry_multiplier":0.75,"dry_base":2,
+    "dry_allowed_length":3,"dry_penalty_last_n":64,"mirostat":2,"mirostat_tau":4,"mirostat_eta":0.5,
+    "dynatemp_range":0.5,"dynatemp_exponent":2,"repeat_penalty":1.5,"repeat_last_n":32,
+    "n_predict":7})");
+  ASSERT_TRUE(call) << call.error().message;
+  const SamplingFields& sampling = call->fields.sampling;
+  EXPECT_EQ(sampling.typical_p, 0.5F);
+  EXPECT_EQ(sampling.top_n_sigma, 1.5F);
+  EXPECT_EQ(sampling.xtc_probability, 0.25F);
+  EXPECT_EQ(sampling.xtc_threshold, 0.125F);
+  EXPECT_EQ(sampling.dry_multiplier, 0.75F);
+  EXPECT_EQ(sampling.dry_base, 2.0F);
+  EXPECT_EQ(sampling.dry_allowed_length, 3);
+  EXPECT_EQ(sampling.dry_penalty_last_n, 64);
+  EXPECT_EQ(sampling.mirostat, Mirostat::v2);
+  EXPECT_EQ(sampling.mirostat_tau, 4.0F);
+  EXPECT_EQ(sampling.mirostat_eta, 0.5F);
+  EXPECT_EQ(sampling.dynatemp_range, 0.5F);
+  EXPECT_EQ(sampling.dynatemp_exponent, 2.0F);
+  EXPECT_EQ(sampling.repetition_penalty, 1.5F);
+  EXPECT_EQ(sampling.penalty_last_n, 32);
+  EXPECT_EQ(call->fields.max_tokens, 7U);
+  const auto both = read_completion_call(
+      R"({"prompt":"a","repeat_penalty":1.5,"repetition_penalty":1.25,"n_predict":7,"max_tokens":8})");
+  EXPECT_EQ(both->fields.sampling.repetition_penalty, 1.25F);
+  EXPECT_EQ(both->fields.max_tokens, 8U);
+  for (const char* member :
+       {R"("typical_p":0)", R"("xtc_probability":1.5)", R"("xtc_threshold":-1)",
+        R"("dry_multiplier":-1)", R"("dry_base":0.5)", R"("dry_allowed_length":-1)",
+        R"("dry_penalty_last_n":-2)", R"("mirostat":3)", R"("mirostat_tau":-1)",
+        R"("dynatemp_range":-1)", R"("repeat_penalty":0)", R"("repeat_last_n":-2)",
+        R"("n_predict":-2)", R"("top_n_sigma":"x")"}) {
+    const auto bad = read_completion_call(std::string(R"({"prompt":"a",)") + member + "}");
+    ASSERT_FALSE(bad) << member;
+    EXPECT_TRUE(std::string(member).starts_with("\"" + bad.error().param + "\"")) << member;
+  }
 }
 
 // RFC 4648, section 10, and IEEE 754: 1.0 is 00 00 80 3f, -2.0 is 00 00 00 c0.

@@ -266,6 +266,37 @@ TEST_F(RoutesTest, ATextThatCannotFitIsRefusedByItsLeastNumberOfTokens) {
   EXPECT_GE(json(post(client, "/tokenize", chat))["count"], text.size());
 }
 
+TEST_F(RoutesTest, AnswersHaveIdsOfTheirOwnWhateverTheRequestIsCalled) {
+  add_tiny();
+  const TestServer server({}, config());
+  Client client(server.port());
+  const auto id = [&] {
+    client.request("POST /v1/completions", "X-Request-Id: mine\r\n",
+                   R"({"model":"tiny","prompt":"hello","max_tokens":1})");
+    const Answer answer = client.read();
+    EXPECT_EQ(answer.header("x-request-id"), "mine");
+    return json(answer).value("id", "none");
+  };
+  const std::string first = id();
+  EXPECT_TRUE(first.starts_with("cmpl-")) << first;
+  EXPECT_NE(first, id());
+}
+
+// Ollama cuts unless it is told not to.
+TEST_F(RoutesTest, OllamaCutsATextToEmbedUnlessToldNotTo) {
+  add_tiny();
+  const TestServer server({}, config());
+  Client client(server.port());
+  const auto embed = [&](const std::string& members) {
+    return post(client, "/api/embed",
+                R"({"model":"tiny","input":")" + std::string(2'000, 'x') + "\"" + members + "}");
+  };
+  EXPECT_EQ(json(embed(""))["prompt_eval_count"], 256);
+  EXPECT_EQ(embed(R"(,"truncate":true)").status, 200U);
+  EXPECT_EQ(embed(R"(,"truncate":false)").status, 400U);
+  EXPECT_EQ(json(embed(R"(,"dimensions":3)"))["embeddings"][0].size(), 3U);
+}
+
 TEST_F(RoutesTest, AFaultBeforeTheFirstByteHasAStatus) {
   add_tiny();
   const TestServer server({}, config());

@@ -81,6 +81,24 @@ TEST(Detokenizer, ReplacesAnUnfinishedCharacterAtTheEnd) {
   EXPECT_EQ(run(*tokenizer, "a\xF0\x9F\x98").text, "a\uFFFD");
 }
 
+// As vLLM's min_tokens: a stop string that one of the first tokens completes is text like any.
+TEST(Detokenizer, FindsStopStringsAfterTheFirstTokensOnly) {
+  const auto tokenizer = bytes_vocabulary();
+  const auto shown = [&](std::string_view text, uint64_t min_tokens) {
+    Detokenizer detokenizer(*tokenizer, {.stop = {"##"}, .min_tokens = min_tokens});
+    std::string all;
+    for (const char c : text) {
+      all += detokenizer.push(byte_token(c)).text;
+    }
+    return all + detokenizer.flush().text + (detokenizer.stopped() ? "|" : "");
+  };
+  EXPECT_EQ(shown("a##b##c", 0), "a|");
+  EXPECT_EQ(shown("a##b##c", 2), "a|");
+  EXPECT_EQ(shown("a##b##c", 3), "a##b|");
+  EXPECT_EQ(shown("a###c", 3), "a#|") << "the one that the fourth token ends";
+  EXPECT_EQ(shown("a##b", 9), "a##b");
+}
+
 TEST(Detokenizer, CutsTheTextBeforeAStopStringThatCrossesTokens) {
   const auto tokenizer = bytes_vocabulary();
   const Shown result = run(*tokenizer, "one###two", {"zzz", "###"});
