@@ -6,12 +6,21 @@
 #include "server/generation_group.h"
 #include "server/reply.h"
 #include "server/request_id.h"
+#include "server/request_work.h"
 #include "server/route.h"
 
 namespace quern::server {
 namespace {
 
 constexpr Dialect kDialect = Dialect::anthropic;
+
+Api<MessagesCall> read_answer_call(std::string_view body) {
+  return read_messages_call(body, MessagesUse::answer);
+}
+
+Api<MessagesCall> read_count_call(std::string_view body) {
+  return read_messages_call(body, MessagesUse::count);
+}
 
 MessageOptions message_options(const MessagesCall& call, const Generation& generation) {
   return {.id = "msg_" + fresh_request_id(),
@@ -63,7 +72,7 @@ Task send_message(Exchange& exchange, const MessagesCall& call, Generation& gene
 }  // namespace
 
 Task messages(Exchange& exchange, ServerContext& context) {
-  Api<MessagesCall> call = read_messages_call(exchange.request().body, MessagesUse::answer);
+  Api<MessagesCall> call = co_await read_body(exchange, context, read_answer_call);
   if (!call) {
     co_await send_error(exchange, std::move(call.error()), kDialect);
     co_return;
@@ -84,7 +93,7 @@ Task messages(Exchange& exchange, ServerContext& context) {
 }
 
 Task count_message_tokens(Exchange& exchange, ServerContext& context) {
-  Api<MessagesCall> call = read_messages_call(exchange.request().body, MessagesUse::count);
+  Api<MessagesCall> call = co_await read_body(exchange, context, read_count_call);
   if (!call) {
     co_await send_error(exchange, std::move(call.error()), kDialect);
     co_return;

@@ -14,14 +14,16 @@ namespace quern::server {
 namespace {
 
 // Below, rendering and encoding take less time than handing them to another thread and back.
-constexpr size_t kOffloadWeight = 256;  // in jinja::Value::weight(), 64 bytes of text each
+constexpr size_t kBytesOfWeight = 64;  // of text, for 1 in jinja::Value::weight()
+constexpr size_t kOffloadWeight = 256;
 constexpr size_t kOffloadBytes = size_t{16} * 1024;
 
 std::string special_text(const Tokenizer& tokenizer, std::optional<TokenId> id) {
   return id ? std::string(tokenizer.token_bytes(*id)) : std::string();
 }
 
-Result<ChatTokens> make_chat_tokens(const LoadedModel& model, const ChatInput& input) {
+Result<ChatTokens> make_chat_tokens(const ModelLease& lease, const ChatInput& input) {
+  const LoadedModel& model = lease.model();
   const Tokenizer& tokenizer = model.tokenizer();
   const RenderTexts texts{.bos_token = special_text(tokenizer, tokenizer.special().bos),
                           .eos_token = special_text(tokenizer, tokenizer.special().eos),
@@ -34,6 +36,10 @@ Result<ChatTokens> make_chat_tokens(const LoadedModel& model, const ChatInput& i
   }
   const std::string prompt = std::move(*rendered);
   ChatTokens chat;
+  if (input.must_fit && cannot_fit(lease, input.field, prompt.size())) {
+    chat.n_unfit_bytes = prompt.size();
+    return chat;
+  }
   QUERN_ASSIGN(chat.tokens,
                tokenizer.encode(prompt, {.add_special = false, .parse_special = true}));
   const std::string source(model.card().string("tokenizer.chat_template").value_or(""));
@@ -49,8 +55,9 @@ Result<ChatTokens> make_chat_tokens(const LoadedModel& model, const ChatInput& i
 
 // What is there of the input after it was given away.
 struct Wishes {
+  std::string field;
   std::string reasoning_field;
-  const std::string& model;
+  const ModelLease& lease;
 };
 
 // Nothing that a request asks for is dropped without a word.
@@ -58,16 +65,19 @@ Api<ChatTokens> checked(Result<ChatTokens> made, const Wishes& wishes) {
   if (!made) {
     return refuse(from_error(made.error()));
   }
+  if (made->n_unfit_bytes > 0) {
+    return refuse(*cannot_fit(wishes.lease, wishes.field, made->n_unfit_bytes));
+  }
   if (made->leaves_tools_out) {
     ApiError error = bad_field(
         "tools", fmt::format("tools is not supported: the model '{}' does not support tools (its "
                              "chat template leaves them out)",
-                             wishes.model));
+                             wishes.lease.name()));
     error.code = "unsupported";
     return refuse(std::move(error));
   }
   if (!wishes.reasoning_field.empty() && !made->can_reason) {
-    return refuse(no_thinking(wishes.reasoning_field, wishes.model));
+    return refuse(no_thinking(wishes.reasoning_field, wishes.lease.name()));
   }
   return std::move(*made);
 }
@@ -84,21 +94,22 @@ Api<T> to_api(Result<T> result) {
 
 boost::asio::awaitable<Api<ChatTokens>> chat_tokens(ServerContext& context, const ModelLease& lease,
                                                     ChatInput input) {
-  const LoadedModel& model = lease.model();
-  if (model.chat_template() == nullptr) {
+  if (lease.model().chat_template() == nullptr) {
     ApiError error{.code = "no_chat_template",
                    .param = input.field,
                    .message = "the model '" + lease.name() +
                               "' has no chat template; expected a prompt for /v1/completions"};
     co_return refuse(std::move(error));
   }
-  const Wishes wishes{.reasoning_field = input.reasoning_field, .model = lease.name()};
-  if (input.messages.weight() + input.tools.weight() < kOffloadWeight) {
-    co_return checked(make_chat_tokens(model, input), wishes);
+  const Wishes wishes{
+      .field = input.field, .reasoning_field = input.reasoning_field, .lease = lease};
+  const size_t weight = input.messages.weight() + input.tools.weight();
+  if (weight < kOffloadWeight) {
+    co_return checked(make_chat_tokens(lease, input), wishes);
   }
   // The lease, held by the caller, keeps the model.
-  auto work = [&model, owned = std::move(input)] { return make_chat_tokens(model, owned); };
-  Result<ChatTokens> made = co_await context.offload.run(std::move(work));
+  auto work = [&lease, owned = std::move(input)] { return make_chat_tokens(lease, owned); };
+  Result<ChatTokens> made = co_await context.offload.run(weight * kBytesOfWeight, std::move(work));
   co_return checked(std::move(made), wishes);
 }
 
@@ -133,11 +144,12 @@ boost::asio::awaitable<Api<std::vector<TokenId>>> text_tokens(ServerContext& con
                                                               const ModelLease& lease,
                                                               std::string text) {
   const LoadedModel& model = lease.model();
-  if (text.size() < kOffloadBytes) {
+  const size_t n_bytes = text.size();
+  if (n_bytes < kOffloadBytes) {
     co_return to_api(raw_prompt(model, text));
   }
   auto work = [&model, owned = std::move(text)] { return raw_prompt(model, owned); };
-  Result<std::vector<TokenId>> made = co_await context.offload.run(std::move(work));
+  Result<std::vector<TokenId>> made = co_await context.offload.run(n_bytes, std::move(work));
   co_return to_api(std::move(made));
 }
 

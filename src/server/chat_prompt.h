@@ -25,6 +25,7 @@ struct ChatInput {
   bool continue_final = false;        // ends it within the last message, which the answer goes on
   std::vector<std::pair<std::string, jinja::Value>> variables = {};  // chat_template_kwargs
   std::string field = "messages";  // what the conversation is called in errors
+  bool must_fit = false;  // a prompt that cannot fit into the context is 400, and is not tokenized
   // What asks for reasoning: a model that has none is then 400 naming it. Empty: nothing does.
   std::string reasoning_field = {};
 };
@@ -41,6 +42,7 @@ struct ChatTokens {
   std::vector<TokenId> tokens;
   AnswerFormat format;  // as the template and the tools suggest
   bool can_reason = false;
+  size_t n_unfit_bytes = 0;       // of a prompt that has no tokens because they could not fit
   bool leaves_tools_out = false;  // the request's; the template does not know tools
 };
 
@@ -62,7 +64,7 @@ struct RenderedPrompt {
 bool leaves_tools_out(const ChatTemplate& chat_template, const ChatInput& input,
                       const RenderedPrompt& rendered);
 
-// Runs on the offload worker when the conversation is long. 400 for a model without a template, and
+// Runs on an offload worker when the conversation is long. 400 for a model without a template, and
 // for tools or reasoning that its template does not know.
 boost::asio::awaitable<Api<ChatTokens>> chat_tokens(ServerContext& context, const ModelLease& lease,
                                                     ChatInput input);

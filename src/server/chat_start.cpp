@@ -23,6 +23,7 @@ boost::asio::awaitable<Api<std::unique_ptr<Generation>>> start_chat_plan(Exchang
                                                                          ServerContext& context,
                                                                          ChatPlan& plan) {
   std::string prompt_field = plan.input.field;
+  plan.input.must_fit = true;
   Api<ChatPrompted> prompted = co_await prompt_chat(exchange, context, plan);
   if (!prompted) {
     co_return refuse(std::move(prompted.error()));

@@ -1,9 +1,11 @@
 // What a connection writes: answers, whole or streamed, at the pace of who reads them.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 #include <boost/asio/buffer.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
@@ -19,6 +21,11 @@ using boost::asio::use_awaitable;
 using boost::asio::ip::tcp;
 using boost::system::error_code;
 using std::chrono::seconds;
+
+// A larger body is not copied behind its head.
+constexpr size_t kLargeBytes = size_t{64} << 10;
+// A reader as fast as the writer does not keep the io thread for itself.
+constexpr size_t kBytesAtATime = size_t{256} << 10;
 
 }  // namespace
 
@@ -37,10 +44,15 @@ Task Connection::send(HttpResponse response) {
   head.keep_alive = keep_alive_;
   head.is_http_1_0 = is_http_1_0_;
   std::string bytes = write_head(head, common, response.headers);
-  if (!is_head_request_ && !is_bodyless(response.status)) {
+  const bool has_body = !is_head_request_ && !is_bodyless(response.status);
+  const bool is_large = response.body.size() >= kLargeBytes;
+  if (has_body && !is_large) {
     bytes += response.body;
   }
-  co_await write_bytes(bytes);
+  const bool written = co_await write_bytes(bytes);
+  if (has_body && is_large && written) {
+    co_await write_bytes(response.body);
+  }
 }
 
 Task Connection::begin_stream(StreamHead head) {
@@ -94,8 +106,8 @@ Task Connection::end_stream() {
 awaitable<bool> Connection::write_bytes(std::string_view bytes) {
   while (!bytes.empty() && !is_closed_) {
     error_code error;
-    const size_t n_written =
-        socket_.write_some(boost::asio::buffer(bytes.data(), bytes.size()), error);
+    const size_t n_bytes = std::min(bytes.size(), kBytesAtATime);
+    const size_t n_written = socket_.write_some(boost::asio::buffer(bytes.data(), n_bytes), error);
     bytes.remove_prefix(n_written);
     record_.n_bytes += n_written;
     if (error == boost::asio::error::would_block || error == boost::asio::error::try_again) {
@@ -105,6 +117,8 @@ awaitable<bool> Connection::write_bytes(std::string_view bytes) {
       }
     } else if (error) {
       close();
+    } else if (!bytes.empty()) {
+      co_await boost::asio::post(executor_, use_awaitable);
     }
   }
   if (is_closed_) {

@@ -178,6 +178,14 @@ class EmbeddingRun {
 
 }  // namespace
 
+size_t n_json_bytes(const Embeddings& embeddings) {
+  constexpr size_t kBytesPerNumber = 12;  // "-0.01234567,"
+  const size_t n_numbers = embeddings.vectors.empty()
+                               ? 0
+                               : embeddings.vectors.front().size() * embeddings.vectors.size();
+  return n_numbers * kBytesPerNumber;
+}
+
 boost::asio::awaitable<Api<EmbeddingBatch>> embedding_batch(ServerContext& context,
                                                             const ModelLease& lease,
                                                             EmbeddingInputs wanted) {
@@ -186,17 +194,17 @@ boost::asio::awaitable<Api<EmbeddingBatch>> embedding_batch(ServerContext& conte
                        .schedule = wanted.schedule,
                        .cache_salt = std::move(wanted.cache_salt)};
   const uint32_t max_context = lease.engine().max_context();
-  for (PromptInput& input : wanted.inputs) {
-    Api<std::vector<TokenId>> tokens = co_await prompt_tokens(context, lease, std::move(input));
-    if (!tokens) {
-      tokens.error().param = "input";
-      co_return refuse(std::move(tokens.error()));
-    }
-    if (wanted.truncate && tokens->size() > max_context) {
-      tokens->resize(max_context);
-    }
-    batch.inputs.push_back(std::move(*tokens));
+  Api<PromptTokens> inputs = co_await prompt_tokens(context, lease, std::move(wanted.inputs));
+  if (!inputs) {
+    inputs.error().param = "input";
+    co_return refuse(std::move(inputs.error()));
   }
+  for (std::vector<TokenId>& tokens : *inputs) {
+    if (wanted.truncate && tokens.size() > max_context) {
+      tokens.resize(max_context);
+    }
+  }
+  batch.inputs = std::move(*inputs);
   co_return batch;
 }
 

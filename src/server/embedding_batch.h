@@ -23,6 +23,9 @@ struct Embeddings {
   uint64_t n_prompt_tokens = 0;
 };
 
+// About so many of JSON.
+size_t n_json_bytes(const Embeddings& embeddings);
+
 // What a request asks to have computed.
 struct EmbeddingInputs {
   std::vector<PromptInput> inputs = {};

@@ -114,17 +114,6 @@ class Wire {
   std::unordered_map<uint64_t, uint32_t> n_tokens_of_ended_;  // by sequence
 };
 
-ApiError context_exceeded(const GenerationSpec& spec, uint32_t max_context) {
-  ApiError error;
-  error.code = "context_length_exceeded";
-  error.param = spec.prompt_field;
-  error.message = fmt::format(
-      "the prompt has {} tokens, and the context of this server's model holds {}, the answer "
-      "included; expected a shorter prompt",
-      spec.prompt.size(), max_context);
-  return error;
-}
-
 // Choices of each prompt that an idle server's queue has room for.
 uint32_t n_choices_at_once(const GenerationSpec& spec, const EngineThread::QueueLimits& limits) {
   const PromptCrowd crowd = spec.crowd.value_or(PromptCrowd{.n_tokens = spec.prompt.size()});
@@ -166,7 +155,8 @@ class Generation::Impl {
                               spec.prompt_field + " has no tokens; expected at least one"));
     }
     if (spec.prompt.size() >= max_context) {
-      return refuse(context_exceeded(spec, max_context));
+      return refuse(context_exceeded({.field = spec.prompt_field, .n_tokens = spec.prompt.size()},
+                                     max_context));
     }
     n_choices_ = n_live_ = spec.n_choices;
     for (uint32_t choice = 0; choice < n_choices_; ++choice) {
@@ -350,6 +340,27 @@ class Generation::Impl {
   uint32_t n_live_ = 0;   // not ended
   bool is_cancelled_ = false;
 };
+
+ApiError context_exceeded(const PromptLength& length, uint32_t max_context) {
+  ApiError error;
+  error.code = "context_length_exceeded";
+  error.param = length.field;
+  error.message = fmt::format(
+      "the prompt has {}{} tokens, and the context of this server's model holds {}, the answer "
+      "included; expected a shorter prompt",
+      length.is_least ? "at least " : "", length.n_tokens, max_context);
+  return error;
+}
+
+std::optional<ApiError> cannot_fit(const ModelLease& lease, std::string_view field,
+                                   size_t n_text_bytes) {
+  const uint64_t n_tokens = lease.model().tokenizer().least_tokens(n_text_bytes);
+  const uint32_t max_context = lease.engine().max_context();
+  if (n_tokens < max_context) {
+    return std::nullopt;
+  }
+  return context_exceeded({.field = field, .n_tokens = n_tokens, .is_least = true}, max_context);
+}
 
 Generation::Generation(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Generation::~Generation() = default;

@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "engine/model_manager.h"
@@ -87,6 +88,18 @@ class Generation {
   explicit Generation(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };
+
+struct PromptLength {
+  std::string_view field;  // what the prompt is called by
+  uint64_t n_tokens = 0;
+  bool is_least = false;  // it has so many or more: nobody counted
+};
+// 400 with both numbers.
+ApiError context_exceeded(const PromptLength& length, uint32_t max_context);
+// The same for a text that must have too many tokens however it is taken apart, which then need
+// not be made.
+std::optional<ApiError> cannot_fit(const ModelLease& lease, std::string_view field,
+                                   size_t n_text_bytes);
 
 // The model that a request means, and how long it may wait for it.
 struct ModelWish {

@@ -1,8 +1,12 @@
-// Offload: a worker thread for computations too long for the io thread: templates and tokenizers on
-// long conversations.
-// run() is called from coroutines of the server's io thread, which resume there. Owns the thread.
+// Offload: worker threads for what is too long for the io thread: reading large bodies, templates
+// and tokenizers on long texts, writing large answers. They give way to the engine's threads, which
+// otherwise would wait for them in every step.
+// run() is called from coroutines of the server's io thread, which resume there; n_waiting() from
+// any thread. Owns the threads.
 #pragma once
 
+#include <atomic>
+#include <cstddef>
 #include <exception>
 #include <memory>
 #include <optional>
@@ -15,24 +19,41 @@
 #include <boost/asio/thread_pool.hpp>
 
 #include "base/check.h"
+#include "base/thread_priority.h"
 #include "server/inbox.h"
 
 namespace quern::server {
 
 class Offload {
  public:
-  Offload() : pool_(1) {}
-  ~Offload() { stop(); }
+  // Larger bodies and answers are read and written on a worker: JSON of this size takes the io
+  // thread less than a millisecond.
+  static constexpr size_t kLargeBytes = size_t{64} << 10;
+  // Work on more than this, which may take seconds, has workers of its own, so that what is short
+  // does not wait behind it.
+  static constexpr size_t kBulkBytes = size_t{1} << 20;
+  static constexpr size_t kShortWorkers = 1;
+  static constexpr size_t kBulkWorkers = 2;  // so that one client's body does not hold up another's
 
-  // The result of `work()`, or what it throws. `work` may refer to the calling coroutine, which
-  // waits: the server stops the worker before it drops coroutines.
+  Offload() : short_(kShortWorkers), bulk_(kBulkWorkers) {}
+  ~Offload() { stop(); }
+  Offload(const Offload&) = delete;
+  Offload& operator=(const Offload&) = delete;
+
+  // The result of `work()`, which goes through so many bytes, or what it throws. `work` may refer
+  // to the calling coroutine, which waits: the server stops the workers before it drops coroutines.
   template <typename Work>
-  boost::asio::awaitable<std::invoke_result_t<Work>> run(Work work) {
+  boost::asio::awaitable<std::invoke_result_t<Work>> run(size_t n_bytes, Work work) {
     using Done = Outcome<std::invoke_result_t<Work>>;
     const auto executor = co_await boost::asio::this_coro::executor;
     const auto box = std::make_shared<Inbox<Done>>(executor);
     const typename Inbox<Done>::Guard guard(box);
-    boost::asio::post(pool_, [box, job = std::move(work)]() mutable { box->push(finish(job)); });
+    ++n_waiting_;
+    boost::asio::post(pool_for(n_bytes), [this, box, job = std::move(work)]() mutable {
+      give_way();
+      --n_waiting_;
+      box->push(finish(std::move(job)));
+    });
     std::optional<Done> done = co_await box->next();
     QUERN_CHECK(done.has_value());  // without a deadline there is always an outcome in the end
     if (done->failure) {
@@ -41,10 +62,15 @@ class Offload {
     co_return std::move(*done->value);
   }
 
+  // Pieces of work that no worker has begun.
+  size_t n_waiting() const { return n_waiting_.load(); }
+
   // What is queued is dropped, what runs is waited for.
   void stop() {
-    pool_.stop();
-    pool_.join();
+    short_.stop();
+    bulk_.stop();
+    short_.join();
+    bulk_.join();
   }
 
  private:
@@ -54,8 +80,9 @@ class Offload {
     std::exception_ptr failure;
   };
 
+  // By value: what the work holds, perhaps many pieces of memory, is freed on the worker too.
   template <typename Work>
-  static Outcome<std::invoke_result_t<Work>> finish(Work& work) {
+  static Outcome<std::invoke_result_t<Work>> finish(Work work) {
     Outcome<std::invoke_result_t<Work>> outcome;
     try {
       outcome.value = work();
@@ -65,7 +92,21 @@ class Offload {
     return outcome;
   }
 
-  boost::asio::thread_pool pool_;
+  static void give_way() {
+    thread_local bool is_lowered = false;
+    if (!is_lowered) {
+      lower_thread_priority();
+      is_lowered = true;
+    }
+  }
+
+  boost::asio::thread_pool& pool_for(size_t n_bytes) {
+    return n_bytes > kBulkBytes ? bulk_ : short_;
+  }
+
+  std::atomic<size_t> n_waiting_{0};
+  boost::asio::thread_pool short_;
+  boost::asio::thread_pool bulk_;
 };
 
 }  // namespace quern::server

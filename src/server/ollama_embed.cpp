@@ -11,6 +11,7 @@
 #include "server/ollama_fields.h"
 #include "server/reply.h"
 #include "server/request_deadlines.h"
+#include "server/request_work.h"
 
 namespace quern::server {
 namespace {
@@ -126,7 +127,7 @@ Api<OllamaEmbedCall> read_old_embed_call(std::string_view body) {
 }
 
 Task ollama_embed(Exchange& exchange, ServerContext& context) {
-  Api<OllamaEmbedCall> call = read_embed_call(exchange.request().body);
+  Api<OllamaEmbedCall> call = co_await read_body(exchange, context, read_embed_call);
   if (!call) {
     co_await send_error(exchange, std::move(call.error()), Dialect::ollama);
     co_return;
@@ -137,19 +138,30 @@ Task ollama_embed(Exchange& exchange, ServerContext& context) {
     co_await send_error(exchange, std::move(made.error()), Dialect::ollama);
     co_return;
   }
-  for (std::vector<float>& vector : made->embeddings.vectors) {
-    shorten(vector, dimensions.value_or(static_cast<uint32_t>(vector.size())));
+  const size_t n_bytes = n_json_bytes(made->embeddings);
+  const int64_t total_us = monotonic_us() - arrival_of(exchange);
+  auto work = [owned = std::move(*made), dimensions, total_us]() mutable -> Api<std::string> {
+    for (std::vector<float>& vector : owned.embeddings.vectors) {
+      shorten(vector, dimensions.value_or(static_cast<uint32_t>(vector.size())));
+    }
+    const Json body = {{"model", owned.model},
+                       {"embeddings", owned.embeddings.vectors},
+                       {"total_duration", total_us * kNanosPerMicro},
+                       {"load_duration", owned.load_us * kNanosPerMicro},
+                       {"prompt_eval_count", owned.embeddings.n_prompt_tokens}};
+    return dump(body);
+  };
+  RequestWork writing(n_bytes, std::move(work));
+  Api<std::string> body = co_await writing.run(exchange, context.offload);
+  if (!body) {
+    co_await send_error(exchange, std::move(body.error()), Dialect::ollama);
+    co_return;
   }
-  Json body = {{"model", made->model},
-               {"embeddings", made->embeddings.vectors},
-               {"total_duration", (monotonic_us() - arrival_of(exchange)) * kNanosPerMicro},
-               {"load_duration", made->load_us * kNanosPerMicro},
-               {"prompt_eval_count", made->embeddings.n_prompt_tokens}};
-  co_await send_json(exchange, std::move(body));
+  co_await send_json_text(exchange, std::move(*body));
 }
 
 Task ollama_old_embed(Exchange& exchange, ServerContext& context) {
-  Api<OllamaEmbedCall> call = read_old_embed_call(exchange.request().body);
+  Api<OllamaEmbedCall> call = co_await read_body(exchange, context, read_old_embed_call);
   if (!call) {
     co_await send_error(exchange, std::move(call.error()), Dialect::ollama);
     co_return;

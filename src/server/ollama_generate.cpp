@@ -13,6 +13,7 @@
 #include "server/ollama_call.h"
 #include "server/reply.h"
 #include "server/request_deadlines.h"
+#include "server/request_work.h"
 #include "server/servable_models.h"
 
 namespace quern::server {
@@ -46,7 +47,13 @@ void put_context_first(const OllamaCall& call, const Tokenizer& tokenizer,
   prompt.insert(prompt.begin(), call.context.begin(), call.context.end());
 }
 
-std::optional<ApiError> context_error(const OllamaCall& call, const Tokenizer& tokenizer) {
+std::optional<ApiError> context_error(const OllamaCall& call, const ModelLease& lease) {
+  const Tokenizer& tokenizer = lease.model().tokenizer();
+  const uint32_t max_context = lease.engine().max_context();
+  if (call.context.size() >= max_context) {
+    return context_exceeded({.field = "context", .n_tokens = call.context.size(), .is_least = true},
+                            max_context);
+  }
   const std::optional<TokenId> unknown = first_unknown(call.context, tokenizer);
   if (!unknown) {
     return std::nullopt;
@@ -73,9 +80,13 @@ boost::asio::awaitable<Api<ChatTokens>> prompt_of(ServerContext& context, const 
     co_return refuse(no_thinking(call.input.reasoning_field, lease.name()));
   }
   if (is_text) {
+    if (auto error = cannot_fit(lease, "prompt", call.text.size())) {
+      co_return refuse(std::move(*error));
+    }
     Api<ChatTokens> tokens = co_await raw_tokens(context, lease, std::move(call.text));
     co_return tokens;
   }
+  call.input.must_fit = true;
   Api<ChatTokens> tokens = co_await chat_tokens(context, lease, std::move(call.input));
   co_return tokens;
 }
@@ -87,7 +98,7 @@ Api<GenerationSpec> make_call_spec(const OllamaCall& call, const ModelLease& lea
     return spec;
   }
   const Tokenizer& tokenizer = lease.model().tokenizer();
-  if (auto error = context_error(call, tokenizer)) {
+  if (auto error = context_error(call, lease)) {
     return refuse(std::move(*error));
   }
   spec->prompt = std::move(chat.tokens);
@@ -239,12 +250,12 @@ Task handle(Exchange& exchange, ServerContext& context, Api<OllamaCall> call) {
 }  // namespace
 
 Task ollama_generate(Exchange& exchange, ServerContext& context) {
-  Api<OllamaCall> call = read_generate_call(exchange.request().body);
+  Api<OllamaCall> call = co_await read_body(exchange, context, read_generate_call);
   co_await handle(exchange, context, std::move(call));
 }
 
 Task ollama_chat(Exchange& exchange, ServerContext& context) {
-  Api<OllamaCall> call = read_ollama_chat_call(exchange.request().body);
+  Api<OllamaCall> call = co_await read_body(exchange, context, read_ollama_chat_call);
   co_await handle(exchange, context, std::move(call));
 }
 

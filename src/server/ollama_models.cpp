@@ -140,7 +140,7 @@ Task ollama_tags(Exchange& exchange, ServerContext& context) {
 Task ollama_ps(Exchange& exchange, ServerContext& context) {
   std::vector<ModelStatus> models = context.models.status();
   auto work = [owned = std::move(models)] { return running_json(owned); };
-  Json body = co_await context.offload.run(std::move(work));
+  Json body = co_await context.offload.run(0, std::move(work));
   co_await send_json(exchange, std::move(body));
 }
 

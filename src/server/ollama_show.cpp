@@ -12,6 +12,7 @@
 #include "server/ollama_models.h"
 #include "server/ollama_time.h"
 #include "server/reply.h"
+#include "server/request_work.h"
 #include "text/answer_format.h"
 
 namespace quern::server {
@@ -139,7 +140,7 @@ boost::asio::awaitable<Api<Json>> show(ServerContext& context, ShowCall call) {
     co_return refuse(ollama_error(std::move(error), call.model));
   }
   auto work = [model = *found, verbose = call.verbose] { return show_json(model, verbose); };
-  Result<Json> body = co_await context.offload.run(std::move(work));
+  Result<Json> body = co_await context.offload.run(0, std::move(work));
   if (!body) {
     ApiError error = from_error(body.error());
     error.status = error.status == 400 ? 422 : error.status;  // the file's fault
@@ -162,7 +163,7 @@ Json model_info(const ModelCard& card, bool verbose) {
 }
 
 Task ollama_show(Exchange& exchange, ServerContext& context) {
-  Api<ShowCall> call = read_show_call(exchange.request().body);
+  Api<ShowCall> call = co_await read_body(exchange, context, read_show_call);
   if (!call) {
     co_await send_error(exchange, std::move(call.error()), Dialect::ollama);
     co_return;

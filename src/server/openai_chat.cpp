@@ -5,6 +5,7 @@
 #include "server/generation_group.h"
 #include "server/reply.h"
 #include "server/request_id.h"
+#include "server/request_work.h"
 
 namespace quern::server {
 namespace {
@@ -48,7 +49,7 @@ Task send_chat(Exchange& exchange, const ChatCall& call, Generation& generation)
 }  // namespace
 
 Task chat_completions(Exchange& exchange, ServerContext& context) {
-  Api<ChatCall> call = read_chat_call(exchange.request().body);
+  Api<ChatCall> call = co_await read_body(exchange, context, read_chat_call);
   if (!call) {
     co_await send_error(exchange, std::move(call.error()), Dialect::openai);
     co_return;

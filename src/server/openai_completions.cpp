@@ -4,10 +4,12 @@
 
 #include <utility>
 
+#include "engine/plain_prompt.h"
 #include "server/chat_prompt.h"
 #include "server/generation_group.h"
 #include "server/reply.h"
 #include "server/request_id.h"
+#include "server/request_work.h"
 
 namespace quern::server {
 namespace {
@@ -17,21 +19,86 @@ struct Prompts {
   std::vector<std::string> texts;  // with echo
 };
 
+// Below, encoding takes less time than handing it to another thread and back.
+constexpr size_t kOffloadBytes = size_t{16} << 10;
+
+size_t n_bytes_of(const PromptInput& input) {
+  const auto* text = std::get_if<std::string>(&input);
+  return text != nullptr ? text->size()
+                         : std::get<std::vector<TokenId>>(input).size() * sizeof(TokenId);
+}
+
+Api<std::vector<TokenId>> tokens_of(const LoadedModel& model, PromptInput& input) {
+  if (const auto* text = std::get_if<std::string>(&input)) {
+    Result<std::vector<TokenId>> tokens = raw_prompt(model, *text);
+    if (!tokens) {
+      return refuse(from_error(tokens.error()));
+    }
+    return std::move(*tokens);
+  }
+  auto& ids = std::get<std::vector<TokenId>>(input);
+  const Tokenizer& tokenizer = model.tokenizer();
+  if (const std::optional<TokenId> unknown = first_unknown(ids, tokenizer)) {
+    std::string message = fmt::format("the prompt has token {}; expected ids below {}",
+                                      value(*unknown), tokenizer.vocab_size());
+    return refuse(bad_field("prompt", std::move(message)));
+  }
+  return std::move(ids);
+}
+
+Api<PromptTokens> tokens_of_all(const LoadedModel& model, std::vector<PromptInput>& inputs) {
+  PromptTokens all;
+  for (PromptInput& input : inputs) {
+    Api<std::vector<TokenId>> tokens = tokens_of(model, input);
+    if (!tokens) {
+      return refuse(std::move(tokens.error()));
+    }
+    all.push_back(std::move(*tokens));
+  }
+  return all;
+}
+
+// Before anything is made or copied of a prompt that is too long.
+std::optional<ApiError> length_error(const ModelLease& lease,
+                                     const std::vector<PromptInput>& inputs) {
+  const uint32_t max_context = lease.engine().max_context();
+  for (const PromptInput& input : inputs) {
+    const auto* text = std::get_if<std::string>(&input);
+    if (text != nullptr) {
+      if (auto error = cannot_fit(lease, "prompt", text->size())) {
+        return error;
+      }
+      continue;
+    }
+    const size_t n_tokens = std::get<std::vector<TokenId>>(input).size();
+    if (n_tokens >= max_context) {
+      return context_exceeded({.field = "prompt", .n_tokens = n_tokens}, max_context);
+    }
+  }
+  return std::nullopt;
+}
+
 boost::asio::awaitable<Api<Prompts>> make_prompts(ServerContext& context, const ModelLease& lease,
                                                   CompletionCall& call) {
-  const Tokenizer& tokenizer = lease.model().tokenizer();
-  Prompts prompts;
-  for (PromptInput& input : call.prompts) {
+  if (auto error = length_error(lease, call.prompts)) {
+    co_return refuse(std::move(*error));
+  }
+  std::vector<std::optional<std::string>> texts;
+  for (const PromptInput& input : call.prompts) {
     const auto* text = std::get_if<std::string>(&input);
-    std::string echo = call.echo && text != nullptr ? *text : std::string();
-    Api<std::vector<TokenId>> tokens = co_await prompt_tokens(context, lease, std::move(input));
-    if (!tokens) {
-      co_return refuse(std::move(tokens.error()));
-    }
     if (call.echo) {
-      prompts.texts.push_back(text != nullptr ? std::move(echo) : tokenizer.decode(*tokens, {}));
+      texts.push_back(text != nullptr ? std::optional(*text) : std::nullopt);
     }
-    prompts.tokens.push_back(std::move(*tokens));
+  }
+  Api<PromptTokens> tokens = co_await prompt_tokens(context, lease, std::move(call.prompts));
+  if (!tokens) {
+    co_return refuse(std::move(tokens.error()));
+  }
+  Prompts prompts;
+  prompts.tokens = std::move(*tokens);
+  for (size_t i = 0; i < texts.size(); ++i) {
+    prompts.texts.push_back(texts[i] ? std::move(*texts[i])
+                                     : lease.model().tokenizer().decode(prompts.tokens[i], {}));
   }
   co_return prompts;
 }
@@ -156,25 +223,24 @@ boost::asio::awaitable<Api<Json>> collect_completions(const CompletionCall& call
 
 }  // namespace
 
-boost::asio::awaitable<Api<std::vector<TokenId>>> prompt_tokens(ServerContext& context,
-                                                                const ModelLease& lease,
-                                                                PromptInput input) {
-  if (auto* text = std::get_if<std::string>(&input)) {
-    Api<std::vector<TokenId>> tokens = co_await text_tokens(context, lease, std::move(*text));
-    co_return tokens;
+boost::asio::awaitable<Api<PromptTokens>> prompt_tokens(ServerContext& context,
+                                                        const ModelLease& lease,
+                                                        std::vector<PromptInput> inputs) {
+  const LoadedModel& model = lease.model();
+  size_t n_bytes = 0;
+  for (const PromptInput& input : inputs) {
+    n_bytes += n_bytes_of(input);
   }
-  auto& ids = std::get<std::vector<TokenId>>(input);
-  const Tokenizer& tokenizer = lease.model().tokenizer();
-  if (const std::optional<TokenId> unknown = first_unknown(ids, tokenizer)) {
-    std::string message = fmt::format("the prompt has token {}; expected ids below {}",
-                                      value(*unknown), tokenizer.vocab_size());
-    co_return refuse(bad_field("prompt", std::move(message)));
+  if (n_bytes < kOffloadBytes) {
+    co_return tokens_of_all(model, inputs);
   }
-  co_return std::move(ids);
+  auto work = [&model, owned = std::move(inputs)]() mutable { return tokens_of_all(model, owned); };
+  Api<PromptTokens> tokens = co_await context.offload.run(n_bytes, std::move(work));
+  co_return std::move(tokens);
 }
 
 Task completions(Exchange& exchange, ServerContext& context) {
-  Api<CompletionCall> call = read_completion_call(exchange.request().body);
+  Api<CompletionCall> call = co_await read_body(exchange, context, read_completion_call);
   if (!call) {
     co_await send_error(exchange, std::move(call.error()), Dialect::openai);
     co_return;

@@ -36,10 +36,12 @@ struct PromptField {
 };
 void read_prompts(Fields& fields, const PromptField& field, std::vector<PromptInput>& out);
 
-// Ids as they are, where the vocabulary has them; text as text_tokens() makes it.
-boost::asio::awaitable<Api<std::vector<TokenId>>> prompt_tokens(ServerContext& context,
-                                                                const ModelLease& lease,
-                                                                PromptInput input);
+// Of each prompt: ids as they are, where the vocabulary has them; text as raw_prompt() makes it.
+// On an offload worker where they are long together.
+using PromptTokens = std::vector<std::vector<TokenId>>;
+boost::asio::awaitable<Api<PromptTokens>> prompt_tokens(ServerContext& context,
+                                                        const ModelLease& lease,
+                                                        std::vector<PromptInput> inputs);
 
 // The n answers whose tokens are likeliest on average, best first.
 std::vector<ChoiceAnswer> best_choices(std::vector<ChoiceAnswer> choices, uint32_t n);

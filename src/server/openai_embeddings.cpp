@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "server/reply.h"
+#include "server/request_work.h"
 
 namespace quern::server {
 namespace {
@@ -35,8 +36,9 @@ std::string base64(std::string_view bytes) {
   return text;
 }
 
-boost::asio::awaitable<Api<Json>> answer_embeddings(Exchange& exchange, ServerContext& context,
-                                                    EmbeddingCall call) {
+boost::asio::awaitable<Api<std::string>> answer_embeddings(Exchange& exchange,
+                                                           ServerContext& context,
+                                                           EmbeddingCall call) {
   ModelWish wish(call.model, call.wanted.schedule);
   Api<ModelLease> lease = co_await acquire_model(exchange, context, std::move(wish));
   if (!lease) {
@@ -50,7 +52,17 @@ boost::asio::awaitable<Api<Json>> answer_embeddings(Exchange& exchange, ServerCo
   if (!made) {
     co_return refuse(std::move(made.error()));
   }
-  co_return embeddings_answer(call, lease->name(), *made);
+  const size_t n_bytes = n_json_bytes(*made);
+  auto work = [&call, &lease, vectors = std::move(*made)]() -> Api<std::string> {
+    Api<Json> answer = embeddings_answer(call, lease->name(), vectors);
+    if (!answer) {
+      return refuse(std::move(answer.error()));
+    }
+    return dump(*answer);
+  };
+  RequestWork writing(n_bytes, std::move(work));
+  Api<std::string> body = co_await writing.run(exchange, context.offload);
+  co_return std::move(body);
 }
 
 }  // namespace
@@ -103,17 +115,17 @@ Api<Json> embeddings_answer(const EmbeddingCall& call, const std::string& model,
 }
 
 Task embeddings(Exchange& exchange, ServerContext& context) {
-  Api<EmbeddingCall> call = read_embedding_call(exchange.request().body);
+  Api<EmbeddingCall> call = co_await read_body(exchange, context, read_embedding_call);
   if (!call) {
     co_await send_error(exchange, std::move(call.error()), Dialect::openai);
     co_return;
   }
-  Api<Json> body = co_await answer_embeddings(exchange, context, std::move(*call));
+  Api<std::string> body = co_await answer_embeddings(exchange, context, std::move(*call));
   if (!body) {
     co_await send_error(exchange, std::move(body.error()), Dialect::openai);
     co_return;
   }
-  co_await send_json(exchange, std::move(*body));
+  co_await send_json_text(exchange, std::move(*body));
 }
 
 }  // namespace quern::server

@@ -8,6 +8,7 @@
 
 #include "server/fields.h"
 #include "server/reply.h"
+#include "server/request_work.h"
 #include "server/servable_models.h"
 
 namespace quern::server {
@@ -79,8 +80,8 @@ Api<RerankCall> read_rerank_call(std::string_view body) {
   return call;
 }
 
-Task rerank(Exchange& exchange, ServerContext& /*context*/) {
-  Api<RerankCall> call = read_rerank_call(exchange.request().body);
+Task rerank(Exchange& exchange, ServerContext& context) {
+  Api<RerankCall> call = co_await read_body(exchange, context, read_rerank_call);
   ApiError error{.code = "model_not_supported",
                  .param = "model",
                  .message =

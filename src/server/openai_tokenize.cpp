@@ -2,17 +2,20 @@
 
 #include <fmt/format.h>
 
+#include <iterator>
 #include <utility>
 
 #include "server/offload.h"
 #include "server/openai_fields.h"
 #include "server/reply.h"
+#include "server/request_work.h"
 
 namespace quern::server {
 namespace {
 
-constexpr size_t kOffloadTextBytes =
-    size_t{16} * 1024;  // below, another thread costs more than the work
+// Taking a text apart takes as long as reading so many times its bytes of JSON.
+constexpr size_t kEncodingCost = 4;
+constexpr size_t kBytesPerToken = 8;  // in the answer's list, or of text
 
 boost::asio::awaitable<Api<ModelLease>> lease_of(Exchange& exchange, ServerContext& context,
                                                  const std::string& model) {
@@ -21,76 +24,89 @@ boost::asio::awaitable<Api<ModelLease>> lease_of(Exchange& exchange, ServerConte
   co_return lease;
 }
 
-boost::asio::awaitable<Api<std::vector<TokenId>>> tokens_of(ServerContext& context,
-                                                            const ModelLease& lease,
-                                                            TokenizeCall call) {
-  if (call.chat) {
-    Api<ChatTokens> chat = co_await chat_tokens(context, lease, std::move(*call.chat));
-    if (!chat) {
-      co_return refuse(std::move(chat.error()));
-    }
-    co_return std::move(chat->tokens);
-  }
-  const bool is_long = call.text.size() >= kOffloadTextBytes;
-  auto work = [&tokenizer = lease.model().tokenizer(), owned = std::move(call)] {
-    return tokenizer.encode(
-        owned.text, {.add_special = owned.add_special, .parse_special = owned.parse_special});
-  };
-  Result<std::vector<TokenId>> tokens;
-  if (is_long) {
-    tokens = co_await context.offload.run(std::move(work));
-  } else {
-    tokens = work();
-  }
-  if (!tokens) {
-    co_return refuse(from_error(tokens.error()));
-  }
-  co_return std::move(*tokens);
-}
-
-Json ids_json(const std::vector<TokenId>& tokens) {
-  Json list = Json::array();
+// Written as it goes: a list of values of JSON would take several times the memory.
+std::string tokenize_answer(const std::vector<TokenId>& tokens, uint32_t max_context) {
+  std::string body = R"({"tokens":[)";
   for (const TokenId token : tokens) {
-    list.push_back(value(token));
+    if (body.back() != '[') {
+      body += ',';
+    }
+    fmt::format_to(std::back_inserter(body), "{}", value(token));
   }
-  return list;
+  fmt::format_to(std::back_inserter(body), R"(],"count":{},"max_model_len":{}}})", tokens.size(),
+                 max_context);
+  return body;
 }
 
-boost::asio::awaitable<Api<Json>> answer_tokenize(Exchange& exchange, ServerContext& context,
-                                                  TokenizeCall call) {
-  Api<ModelLease> lease = co_await lease_of(exchange, context, call.model);
-  if (!lease) {
-    co_return refuse(std::move(lease.error()));
-  }
-  Api<std::vector<TokenId>> tokens = co_await tokens_of(context, *lease, std::move(call));
+Api<std::string> tokenize_text(const ModelLease& lease, const TokenizeCall& call) {
+  const Result<std::vector<TokenId>> tokens = lease.model().tokenizer().encode(
+      call.text, {.add_special = call.add_special, .parse_special = call.parse_special});
   if (!tokens) {
-    co_return refuse(std::move(tokens.error()));
+    return refuse(from_error(tokens.error()));
   }
-  Json body = {{"tokens", ids_json(*tokens)},
-               {"count", tokens->size()},
-               {"max_model_len", lease->engine().max_context()}};
-  co_return body;
+  return tokenize_answer(*tokens, lease.engine().max_context());
 }
 
-boost::asio::awaitable<Api<Json>> answer_detokenize(Exchange& exchange, ServerContext& context,
-                                                    DetokenizeCall call) {
+boost::asio::awaitable<Api<std::string>> answer_chat(Exchange& exchange, ServerContext& context,
+                                                     TokenizeCall call) {
   Api<ModelLease> lease = co_await lease_of(exchange, context, call.model);
   if (!lease) {
     co_return refuse(std::move(lease.error()));
   }
-  const Tokenizer& tokenizer = lease->model().tokenizer();
+  Api<ChatTokens> chat = co_await chat_tokens(context, *lease, std::move(*call.chat));
+  if (!chat) {
+    co_return refuse(std::move(chat.error()));
+  }
+  const size_t n_bytes = chat->tokens.size() * kBytesPerToken;
+  auto work = [&lease, tokens = std::move(chat->tokens)]() -> Api<std::string> {
+    return tokenize_answer(tokens, lease->engine().max_context());
+  };
+  RequestWork writing(n_bytes, std::move(work));
+  Api<std::string> body = co_await writing.run(exchange, context.offload);
+  co_return std::move(body);
+}
+
+boost::asio::awaitable<Api<std::string>> answer_text(Exchange& exchange, ServerContext& context,
+                                                     TokenizeCall call) {
+  Api<ModelLease> lease = co_await lease_of(exchange, context, call.model);
+  if (!lease) {
+    co_return refuse(std::move(lease.error()));
+  }
+  const size_t n_bytes = call.text.size() * kEncodingCost;
+  auto work = [&lease, owned = std::move(call)] { return tokenize_text(*lease, owned); };
+  RequestWork encoding(n_bytes, std::move(work));
+  Api<std::string> body = co_await encoding.run(exchange, context.offload);
+  co_return std::move(body);
+}
+
+Api<std::string> detokenize_ids(const ModelLease& lease, const DetokenizeCall& call) {
+  const Tokenizer& tokenizer = lease.model().tokenizer();
   if (const std::optional<TokenId> unknown = first_unknown(call.tokens, tokenizer)) {
     std::string message = fmt::format("tokens has {}; expected ids below {}", value(*unknown),
                                       tokenizer.vocab_size());
-    co_return refuse(bad_field("tokens", std::move(message)));
+    return refuse(bad_field("tokens", std::move(message)));
   }
-  Json body = {{"prompt", tokenizer.decode(call.tokens, {})}};
-  co_return body;
+  const Json body = {{"prompt", tokenizer.decode(call.tokens, {})}};
+  return dump(body);
 }
 
-Task send_either(Exchange& exchange, Api<Json> body) {
+boost::asio::awaitable<Api<std::string>> answer_detokenize(Exchange& exchange,
+                                                           ServerContext& context,
+                                                           DetokenizeCall call) {
+  Api<ModelLease> lease = co_await lease_of(exchange, context, call.model);
+  if (!lease) {
+    co_return refuse(std::move(lease.error()));
+  }
+  const size_t n_bytes = call.tokens.size() * kBytesPerToken;
+  auto work = [&lease, owned = std::move(call)] { return detokenize_ids(*lease, owned); };
+  RequestWork decoding(n_bytes, std::move(work));
+  Api<std::string> body = co_await decoding.run(exchange, context.offload);
+  co_return std::move(body);
+}
+
+Task send_either(Exchange& exchange, Api<std::string> body) {
   if (body) {
-    co_await send_json(exchange, std::move(*body));
+    co_await send_json_text(exchange, std::move(*body));
   } else {
     co_await send_error(exchange, std::move(body.error()), Dialect::openai);
   }
@@ -142,22 +158,27 @@ Api<DetokenizeCall> read_detokenize_call(std::string_view body) {
 }
 
 Task tokenize(Exchange& exchange, ServerContext& context) {
-  Api<TokenizeCall> call = read_tokenize_call(exchange.request().body);
+  Api<TokenizeCall> call = co_await read_body(exchange, context, read_tokenize_call);
   if (!call) {
     co_await send_error(exchange, std::move(call.error()), Dialect::openai);
     co_return;
   }
-  Api<Json> body = co_await answer_tokenize(exchange, context, std::move(*call));
+  Api<std::string> body;
+  if (call->chat) {
+    body = co_await answer_chat(exchange, context, std::move(*call));
+  } else {
+    body = co_await answer_text(exchange, context, std::move(*call));
+  }
   co_await send_either(exchange, std::move(body));
 }
 
 Task detokenize(Exchange& exchange, ServerContext& context) {
-  Api<DetokenizeCall> call = read_detokenize_call(exchange.request().body);
+  Api<DetokenizeCall> call = co_await read_body(exchange, context, read_detokenize_call);
   if (!call) {
     co_await send_error(exchange, std::move(call.error()), Dialect::openai);
     co_return;
   }
-  Api<Json> body = co_await answer_detokenize(exchange, context, std::move(*call));
+  Api<std::string> body = co_await answer_detokenize(exchange, context, std::move(*call));
   co_await send_either(exchange, std::move(body));
 }
 

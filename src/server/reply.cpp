@@ -6,8 +6,13 @@
 namespace quern::server {
 
 Task send_json(Exchange& exchange, Json body) {
+  std::string text = dump(body);
+  co_await send_json_text(exchange, std::move(text));
+}
+
+Task send_json_text(Exchange& exchange, std::string body) {
   HttpResponse response;
-  response.body = dump(body);
+  response.body = std::move(body);
   co_await exchange.send(std::move(response));
 }
 

@@ -10,6 +10,7 @@
 namespace quern::server {
 
 Task send_json(Exchange& exchange, Json body);
+Task send_json_text(Exchange& exchange, std::string body);
 Task send_error(Exchange& exchange, ApiError error, Dialect dialect);
 
 // One server-sent event without a name: "data: {...}" and an empty line.

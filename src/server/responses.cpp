@@ -6,6 +6,7 @@
 #include "server/generation_group.h"
 #include "server/reply.h"
 #include "server/request_id.h"
+#include "server/request_work.h"
 #include "server/response_store.h"
 #include "server/route.h"
 
@@ -28,25 +29,49 @@ ApiError no_such_response(std::string_view id) {
                      "'; expected the id of one that was stored, and not long ago"};
 }
 
-Api<ResponsesCall> read_call(const Exchange& exchange, ServerContext& context) {
-  Api<Json> body = parse_object(exchange.request().body);
+// What is earlier in the conversation, as it was stored.
+Api<std::string> earlier_entry(const Exchange& exchange, ServerContext& context, const Json& body) {
+  const auto previous = body.find("previous_response_id");
+  if (previous == body.end() || !previous->is_string() ||
+      previous->get_ref<const std::string&>().empty()) {
+    return std::string();
+  }
+  const auto& id = previous->get_ref<const std::string&>();
+  auto text = context.responses.get({.salt = exchange.request().key_salt, .id = id});
+  if (!text) {
+    ApiError error = no_such_response(id);
+    error.status = 400;
+    error.code = "previous_response_not_found";
+    error.param = "previous_response_id";
+    return refuse(std::move(error));
+  }
+  return std::move(*text);
+}
+
+// `entry` is what was stored, or empty.
+Api<ResponsesCall> read_with_earlier(const Json& body, const std::string& entry) {
+  Result<Json> stored = entry.empty() ? Result<Json>(Json()) : parse_json(entry);
+  const Json earlier =
+      stored && stored->contains("items") ? std::move((*stored)["items"]) : Json::array();
+  return read_responses_call(body, earlier);
+}
+
+boost::asio::awaitable<Api<ResponsesCall>> read_call(Exchange& exchange, ServerContext& context) {
+  Api<Json> body = co_await read_body(exchange, context, parse_object);
   if (!body) {
-    return refuse(std::move(body.error()));
+    co_return refuse(std::move(body.error()));
   }
-  Json earlier = Json::array();
-  const auto previous = body->find("previous_response_id");
-  if (previous != body->end() && previous->is_string() && !previous->get<std::string>().empty()) {
-    auto entry = kept(exchange, context, previous->get<std::string>());
-    if (!entry) {
-      ApiError error = no_such_response(previous->get<std::string>());
-      error.status = 400;
-      error.code = "previous_response_not_found";
-      error.param = "previous_response_id";
-      return refuse(std::move(error));
-    }
-    earlier = std::move((*entry)["items"]);
+  Api<std::string> entry = earlier_entry(exchange, context, *body);
+  if (!entry) {
+    co_return refuse(std::move(entry.error()));
   }
-  return read_responses_call(*body, earlier);
+  const size_t n_bytes = exchange.request().body.size() + entry->size();
+  auto work = [owned = std::move(*body), earlier = std::move(*entry)] {
+    return read_with_earlier(owned, earlier);
+  };
+  RequestWork reading(n_bytes, std::move(work));
+  Api<ResponsesCall> call = co_await reading.run(exchange, context.offload);
+  co_return std::move(call);
 }
 
 boost::asio::awaitable<Api<bool>> make_response(Generation& generation, ResponseBuilder& builder) {
@@ -129,7 +154,7 @@ class Answering {
 }  // namespace
 
 Task create_response(Exchange& exchange, ServerContext& context) {
-  Api<ResponsesCall> call = read_call(exchange, context);
+  Api<ResponsesCall> call = co_await read_call(exchange, context);
   if (!call) {
     co_await send_error(exchange, std::move(call.error()), kDialect);
     co_return;

@@ -25,7 +25,7 @@ std::vector<ServableModel> servable(std::vector<FoundModel> found) {
 boost::asio::awaitable<std::vector<ServableModel>> look_at(ServerContext& context,
                                                            std::vector<FoundModel> found) {
   auto work = [owned = std::move(found)]() mutable { return servable(std::move(owned)); };
-  std::vector<ServableModel> models = co_await context.offload.run(std::move(work));
+  std::vector<ServableModel> models = co_await context.offload.run(0, std::move(work));
   co_return models;
 }
 

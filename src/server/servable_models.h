@@ -1,5 +1,5 @@
 // Which of the models found can be served. For the lists of models of all dialects, and for
-// requests that name none. Used on the server's io thread; the disk is read on the offload worker.
+// requests that name none. Used on the server's io thread; the disk is read on an offload worker.
 #pragma once
 
 #include <string>

@@ -39,7 +39,7 @@ struct ServerContext {
   const Log& log;
   LiveRequests& live;        // of all engines, by request id (live_requests.h)
   ResponseStore& responses;  // for previous_response_id (response_store.h)
-  Offload& offload;          // a worker for long templates and tokenizations (offload.h)
+  Offload& offload;          // workers for what is too long for the io thread (offload.h)
   std::atomic<bool>& draining;
   int64_t started_us = 0;                       // monotonic
   const std::atomic<bool>* starting = nullptr;  // models named at the start still load; may be null

@@ -44,6 +44,9 @@ class BpeModel final : public WordModel {
       : parts_(std::move(parts)), wholeness_(std::make_unique<Wholeness[]>(parts_.n_tokens)) {}
 
   void encode(std::string_view text, Context context, std::vector<TokenId>& out) const override;
+  bool keeps_every_byte() const override {
+    return std::ranges::find(parts_.byte_ids, kNoToken) == parts_.byte_ids.end();
+  }
 
   const TokenTable& tokens() const { return parts_.tokens; }
   const MergeTable& merges() const { return parts_.merges; }

@@ -1,5 +1,6 @@
 #include "text/spm.h"
 
+#include <algorithm>
 #include <array>
 #include <string>
 
@@ -25,6 +26,9 @@ class SpmModel final : public WordModel {
   }
   void encode_stretches(std::string_view whole, std::span<const Stretch> stretches,
                         std::vector<TokenId>& out) const override;
+  bool keeps_every_byte() const override {
+    return std::ranges::find(byte_ids_, kNoToken) == byte_ids_.end();
+  }
 
  private:
   struct Call {

@@ -43,6 +43,7 @@ struct Parts {
   TokenBytes bytes;
   AddedTokens added;
   std::unique_ptr<const WordModel> words;
+  size_t longest_bytes = 0;  // of text that one token stands for; 0: no bound
 };
 
 class VocabTokenizer final : public Tokenizer {
@@ -50,6 +51,10 @@ class VocabTokenizer final : public Tokenizer {
   explicit VocabTokenizer(Parts parts) : parts_(std::move(parts)) {}
 
   Result<std::vector<TokenId>> encode(std::string_view text, EncodeOptions options) const override;
+  uint64_t least_tokens(size_t n_text_bytes) const override {
+    const size_t most = parts_.longest_bytes;
+    return most == 0 ? 0 : n_text_bytes / most + (n_text_bytes % most == 0 ? 0 : 1);
+  }
   std::string_view token_bytes(TokenId id) const override {
     check_id(id);
     return parts_.bytes[id];
@@ -226,6 +231,27 @@ Result<std::unique_ptr<const WordModel>> make_words(const VocabSpec& spec, const
   return fail({.where = "tokenizer", .what = "unknown kind of vocabulary", .expected = {}});
 }
 
+// A token of a byte-level vocabulary takes the bytes that it stands for. Others may be met as the
+// file spells them too: "\u2581" in a text is no space, but the token of a space takes it.
+size_t longest_text(const Parts& parts) {
+  const bool is_byte_level = parts.rules.spelling == TokenSpelling::byte_level;
+  size_t longest = 0;
+  for (int32_t i = 0; i < static_cast<int32_t>(parts.tokens->size()); ++i) {
+    const TokenId id{i};
+    longest = std::max(longest, parts.bytes[id].size());
+    if (!is_byte_level || parts.tokens->type(id) != TokenType::normal) {
+      longest = std::max(longest, parts.tokens->text(id).size());
+    }
+  }
+  return longest;
+}
+
+// Tokens that swallow white space beside them take any number of bytes.
+size_t longest_bytes_of(const VocabSpec& spec, const Parts& parts) {
+  const bool takes_spaces = !spec.lstrip.empty() || !spec.rstrip.empty();
+  return takes_spaces || !parts.words->keeps_every_byte() ? 0 : longest_text(parts);
+}
+
 }  // namespace
 
 Result<std::unique_ptr<const Tokenizer>> Tokenizer::create(const VocabSpec& spec, const Log& log) {
@@ -238,6 +264,7 @@ Result<std::unique_ptr<const Tokenizer>> Tokenizer::create(const VocabSpec& spec
   parts.bytes = TokenBytes(*parts.tokens, parts.rules.spelling);
   QUERN_ASSIGN(parts.added, collect_added(spec, *parts.tokens));
   QUERN_ASSIGN(parts.words, make_words(spec, parts, log));
+  parts.longest_bytes = longest_bytes_of(spec, parts);
   return std::make_unique<const VocabTokenizer>(std::move(parts));
 }
 

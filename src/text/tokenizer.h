@@ -37,6 +37,10 @@ class Tokenizer {
   virtual Result<std::vector<TokenId>> encode(std::string_view text,
                                               EncodeOptions options) const = 0;
 
+  // What encode() makes of any text of so many bytes has at least so many tokens, known without
+  // looking at the text; 0 where a vocabulary's rules shorten texts, as those that normalise do.
+  virtual uint64_t least_tokens(size_t n_text_bytes) const = 0;
+
   // Exact bytes of all tokens in order (leading-space rules of the kind applied). Ids must be in
   // range.
   std::string decode(std::span<const TokenId> ids, DecodeOptions options) const;

@@ -34,6 +34,10 @@ class WordModel {
   // `next`. A model that remembers words within a text does so across its stretches.
   virtual void encode_stretches(std::string_view whole, std::span<const Stretch> stretches,
                                 std::vector<TokenId>& out) const;
+
+  // Whether every byte of any text is part of a token whose own text has it: nothing is normalised,
+  // shortened or left out.
+  virtual bool keeps_every_byte() const { return false; }
 };
 
 }  // namespace quern

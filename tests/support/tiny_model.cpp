@@ -145,6 +145,9 @@ void add_vocabulary(TinyWriter& out, const TinyModel& m) {
   out.add("tokenizer.ggml.bos_token_id", MetaValue::u32(1));
   out.add("tokenizer.ggml.eos_token_id", MetaValue::u32(2));
   out.add("tokenizer.ggml.unknown_token_id", MetaValue::u32(0));
+  if (m.chat_template != nullptr) {
+    out.add("tokenizer.chat_template", MetaValue::string(m.chat_template));
+  }
 }
 
 void add_feed_forward(TinyWriter& out, const TinyModel& m, uint32_t layer) {

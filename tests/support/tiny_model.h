@@ -18,6 +18,7 @@ struct TinyModel {
   uint32_t vocab_size = 300;
   uint32_t n_padding_rows = 0;  // of embedding and head, beyond the vocabulary
   uint32_t max_context = 2048;
+  const char* chat_template = nullptr;
   uint32_t n_experts = 0;  // of d_ff each; 0 is a dense model
   uint32_t n_experts_used = 2;
   bool experts_apart = false;  // a tensor of each expert, as older files have them

@@ -9,6 +9,8 @@
 #include <charconv>
 #include <stdexcept>
 
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
 #include <boost/asio/write.hpp>
 
 #include "base/system_info.h"
@@ -202,6 +204,30 @@ void tell(const std::string& word) {
 std::vector<std::span<const Route>> test_routes() {
   return {kRoutes,         admin_routes(),    openai_routes(), responses_routes(),
           ollama_routes(), anthropic_routes()};
+}
+
+HeldWorkers::HeldWorkers(Offload& offload) {
+  for (size_t i = 0; i < Offload::kBulkWorkers; ++i) {
+    boost::asio::co_spawn(io_, hold(offload), boost::asio::detached);
+  }
+  thread_ = std::thread([this] { io_.run(); });
+  began_.wait();
+}
+
+void HeldWorkers::release() {
+  if (thread_.joinable()) {
+    released_.count_down();
+    thread_.join();
+  }
+}
+
+boost::asio::awaitable<void> HeldWorkers::hold(Offload& offload) {
+  auto work = [this] {
+    began_.count_down();
+    released_.wait();
+    return true;
+  };
+  co_await offload.run(Offload::kBulkBytes + 1, std::move(work));
 }
 
 TestServer::TestServer(ServerConfig config, ModelManagerConfig models)

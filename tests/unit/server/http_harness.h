@@ -4,6 +4,8 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <cstddef>
+#include <latch>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -78,6 +80,22 @@ class TestServer {
   std::mutex mutex_;
   std::condition_variable changed_;
   std::vector<AccessRecord> records_;
+  std::thread thread_;
+};
+
+// Keeps the workers for bulk busy until release(), or its end.
+class HeldWorkers {
+ public:
+  explicit HeldWorkers(Offload& offload);
+  ~HeldWorkers() { release(); }
+  void release();
+
+ private:
+  boost::asio::awaitable<void> hold(Offload& offload);
+
+  boost::asio::io_context io_;
+  std::latch began_{static_cast<std::ptrdiff_t>(Offload::kBulkWorkers)};
+  std::latch released_{1};
   std::thread thread_;
 };
 

@@ -1,10 +1,15 @@
 // The server's small parts, without sockets.
 #include <gtest/gtest.h>
 
+#include <sys/resource.h>
+
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
+#include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 
+#include <functional>
+#include <optional>
 #include <stdexcept>
 #include <thread>
 
@@ -14,9 +19,11 @@
 #include "server/json.h"
 #include "server/live_requests.h"
 #include "server/offload.h"
+#include "server/request_work.h"
 #include "server/response_head.h"
 #include "server/response_store.h"
 #include "server/target.h"
+#include "unit/server/http_harness.h"
 
 namespace quern::server {
 namespace {
@@ -168,10 +175,10 @@ TEST(Offload, ComputesElsewhereAndBringsBackResultsAndExceptions) {
       io,
       [&]() -> boost::asio::awaitable<void> {
         std::function<std::thread::id()> work = [] { return std::this_thread::get_id(); };
-        worker = co_await offload.run(std::move(work));
+        worker = co_await offload.run(0, std::move(work));
         std::function<int()> bad = []() -> int { throw std::runtime_error("bad"); };
         try {
-          co_await offload.run(std::move(bad));
+          co_await offload.run(0, std::move(bad));
         } catch (const std::runtime_error& error) {
           thrown = error.what();
         }
@@ -185,6 +192,91 @@ TEST(Offload, ComputesElsewhereAndBringsBackResultsAndExceptions) {
   EXPECT_NE(worker, std::thread::id());
   EXPECT_NE(worker, std::this_thread::get_id());
   EXPECT_EQ(thrown, "bad");
+}
+
+// Linux's setpriority(2): the nice value of this thread, higher for who gives way.
+int nice_value() {
+  return ::getpriority(PRIO_PROCESS, 0);
+}
+
+// What `work` gives on a worker for so many bytes.
+template <typename Work>
+auto made_by_worker(Offload& offload, size_t n_bytes, Work work) {
+  boost::asio::io_context io;
+  std::optional<std::invoke_result_t<Work>> made;
+  const auto run = [&]() -> boost::asio::awaitable<void> {
+    made = co_await offload.run(n_bytes, std::move(work));
+  };
+  boost::asio::co_spawn(io, run(), boost::asio::detached);
+  auto guard = boost::asio::make_work_guard(io);
+  while (!made) {
+    io.run_one();
+  }
+  return *made;
+}
+
+TEST(Offload, GivesWayToOtherThreads) {
+  Offload offload;
+  for (const size_t n_bytes : {size_t{0}, Offload::kBulkBytes + 1}) {
+    EXPECT_GE(made_by_worker(offload, n_bytes, nice_value), 10) << n_bytes;
+  }
+}
+
+TEST(Offload, ShortWorkDoesNotWaitForLong) {
+  Offload offload;
+  const test::HeldWorkers held(offload);
+  EXPECT_EQ(made_by_worker(offload, Offload::kBulkBytes, [] { return 7; }), 7);
+}
+
+// An exchange whose client goes away when told.
+class LeavingExchange final : public Exchange {
+ public:
+  explicit LeavingExchange(boost::asio::any_io_executor executor)
+      : executor_(std::move(executor)) {}
+  const HttpRequest& request() const override { return request_; }
+  boost::asio::any_io_executor executor() const override { return executor_; }
+  Task send(HttpResponse /*response*/) override { co_return; }
+  Task begin_stream(StreamHead /*head*/) override { co_return; }
+  boost::asio::awaitable<bool> write(std::string /*piece*/) override { co_return true; }
+  Task end_stream() override { co_return; }
+  bool has_begun() const override { return false; }
+  void on_client_gone(std::function<void()> listener) override { listener_ = std::move(listener); }
+  void leave() { listener_(); }
+
+ private:
+  HttpRequest request_;
+  boost::asio::any_io_executor executor_;
+  std::function<void()> listener_;
+};
+
+TEST(RequestWork, IsLeftOutWhenItsClientHasGone) {
+  boost::asio::io_context io;
+  Offload offload;
+  test::HeldWorkers held(offload);
+  LeavingExchange exchange(io.get_executor());
+  bool has_run = false;
+  std::optional<Api<int>> made;
+  const auto run = [&]() -> boost::asio::awaitable<void> {
+    auto work = [&has_run]() -> Api<int> {
+      has_run = true;
+      return 7;
+    };
+    RequestWork reading(Offload::kBulkBytes + 1, std::move(work));
+    made = co_await reading.run(exchange, offload);
+  };
+  boost::asio::co_spawn(io, run(), boost::asio::detached);
+  auto guard = boost::asio::make_work_guard(io);
+  while (offload.n_waiting() == 0) {
+    io.run_one();
+  }
+  exchange.leave();
+  held.release();
+  while (!made) {
+    io.run_one();
+  }
+  EXPECT_FALSE(has_run);
+  ASSERT_FALSE(made->has_value());
+  EXPECT_EQ(made->error().status, 499U);
 }
 
 TEST(AccessLog, IsOneLineOfTextOrJson) {

@@ -2,6 +2,11 @@
 // table of errors and the dialects' own references (api_error_test.cpp).
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <memory>
+#include <string>
+#include <vector>
+
 #include "gguf/writer.h"
 #include "server/health.h"
 #include "server/json.h"
@@ -189,6 +194,76 @@ TEST_F(RoutesTest, LongTextsAreTakenApartLikeShortOnes) {
   EXPECT_EQ(
       error_of(post(client, "/v1/completions", R"({"model":"tiny","prompt":")" + text + "\"}")),
       "400 context_length_exceeded");
+}
+
+// Bodies that nobody has begun to read yet cost no other client anything.
+TEST_F(RoutesTest, LargeBodiesDoNotHoldUpTheServer) {
+  add_tiny();
+  TestServer server({}, config());
+  Offload& offload = server.context().offload;
+  HeldWorkers held(offload);
+  std::vector<std::unique_ptr<Client>> clients;
+  for (const char* path :
+       {"/tokenize", "/detokenize", "/v1/completions", "/v1/chat/completions", "/v1/embeddings",
+        "/v1/rerank", "/v1/responses", "/v1/messages", "/v1/messages/count_tokens", "/api/generate",
+        "/api/chat", "/api/embed", "/api/embeddings", "/api/show"}) {
+    clients.push_back(std::make_unique<Client>(server.port()));
+    clients.back()->request(std::string("POST ") + path, "Content-Type: application/json\r\n",
+                            R"({"model":"tiny","prompt":")" + filler(Offload::kBulkBytes));
+  }
+  const auto n_answered = [&] {
+    return std::ranges::count_if(
+        server.records(), [](const AccessRecord& record) { return record.method == "POST"; });
+  };
+  Client other(server.port());
+  while (offload.n_waiting() < clients.size() && n_answered() == 0) {
+    ASSERT_EQ(other.get("/health/live").status, 200U);
+  }
+  EXPECT_EQ(offload.n_waiting(), clients.size());
+  EXPECT_EQ(other.get("/health/live").status, 200U);
+  EXPECT_EQ(n_answered(), 0);
+  held.release();
+  for (const auto& client : clients) {
+    EXPECT_EQ(client->read().status, 400U);  // the JSON ends within a string
+  }
+}
+
+TEST_F(RoutesTest, ALargeAnswerArrivesWhole) {
+  add_tiny();
+  const TestServer server({}, config());
+  Client client(server.port());
+  const std::string text(300'000, 'x');  // a token of each byte
+  const Answer answer = post(client, "/tokenize", R"({"model":"tiny","content":")" + text + "\"}");
+  EXPECT_TRUE(answer.is_whole);
+  const Json tokens = json(answer);
+  ASSERT_GE(tokens["count"], text.size());
+  EXPECT_EQ(tokens["tokens"].size(), tokens["count"]);
+  EXPECT_EQ(tokens["max_model_len"], 256);
+  const Json call = {{"model", "tiny"}, {"tokens", tokens["tokens"]}};
+  const Json back = json(post(client, "/detokenize", call.dump()));
+  // The vocabulary has no token for the space mark that it puts first: it stays, as three bytes.
+  EXPECT_TRUE(back["prompt"] == "\xE2\x96\x81" + text);
+}
+
+// The tiny model's longest token is "<filler299>", of 11 bytes: 20,000 bytes are 1819 of them.
+TEST_F(RoutesTest, ATextThatCannotFitIsRefusedByItsLeastNumberOfTokens) {
+  quern::test::write_tiny_model(
+      folder_.path() / "tiny.gguf",
+      {.max_context = 256, .chat_template = "{% for m in messages %}{{ m.content }}{% endfor %}"});
+  const TestServer server({}, config());
+  Client client(server.port());
+  const std::string text(20'000, 'x');
+  const std::string prompt = R"({"model":"tiny","prompt":")" + text + "\"}";
+  const std::string chat =
+      R"({"model":"tiny","messages":[{"role":"user","content":")" + text + "\"}]}";
+  const std::string expected =
+      "the prompt has at least 1819 tokens, and the context of this server's model holds 256, the "
+      "answer included; expected a shorter prompt";
+  EXPECT_EQ(json(post(client, "/v1/completions", prompt))["error"]["message"], expected);
+  EXPECT_EQ(json(post(client, "/v1/chat/completions", chat))["error"]["message"], expected);
+  EXPECT_EQ(json(post(client, "/api/generate", prompt))["error"], expected);
+  EXPECT_EQ(json(post(client, "/api/chat", chat))["error"], expected);
+  EXPECT_GE(json(post(client, "/tokenize", chat))["count"], text.size());
 }
 
 TEST_F(RoutesTest, AnswersHaveIdsOfTheirOwnWhateverTheRequestIsCalled) {

@@ -86,6 +86,13 @@ Ids encode(const WordModel& model, std::string_view text) {
   return ids;
 }
 
+TEST(Bpe, KeepsEveryByteWhenEachIsAToken) {
+  Vocabulary vocabulary = bytes_and_words();
+  EXPECT_TRUE(make(vocabulary)->keeps_every_byte());
+  vocabulary.tokens[0] = "a word instead of a byte";
+  EXPECT_FALSE(make(vocabulary)->keeps_every_byte());
+}
+
 TEST(ByteLevel, EveryByteComesBackFromItsPublishedCharacter) {
   const std::vector<std::string> characters = gpt2_byte_characters();
   for (size_t byte = 0; byte < 256; ++byte) {

@@ -149,6 +149,48 @@ TEST(TokenizerEncode, HonoursStripRules) {
   EXPECT_EQ(*tokenizer->encode("a \n<mask>", {}), (std::vector<TokenId>{a, mask}));
 }
 
+TEST(TokenizerLeastTokens, IsReachedByATextOfTheLongestTokenAlone) {
+  VocabMaker maker = llama();
+  maker.spec().add_space_prefix = false;
+  const std::string longest = "<|ten_byte|>";
+  maker.add(longest, TokenType::control);
+  const auto tokenizer = maker.make();
+  std::string text;
+  for (size_t n = 0; n < 5; ++n) {
+    EXPECT_EQ(tokenizer->least_tokens(text.size()), n);
+    EXPECT_EQ(tokenizer->encode(text, {})->size(), n);
+    EXPECT_EQ(tokenizer->least_tokens(text.size() + 1), n + 1);
+    text += longest;
+  }
+}
+
+TEST(TokenizerLeastTokens, KnowsThatASpaceMarkMayStandInTheTextItself) {
+  VocabMaker maker = llama();
+  maker.spec().add_space_prefix = false;
+  const std::string mark = "\xE2\x96\x81";  // U+2581 in UTF-8
+  maker.add(mark);
+  maker.add(mark + mark, TokenType::normal, 1);
+  maker.add(mark + mark + mark + mark, TokenType::normal, 2);
+  const auto tokenizer = maker.make();
+  const std::string text = mark + mark + mark + mark;
+  EXPECT_EQ(tokenizer->encode(text, {})->size(), 1U);
+  EXPECT_EQ(tokenizer->least_tokens(text.size()), 1U);
+}
+
+TEST(TokenizerLeastTokens, IsNothingWhereTextMayBeLost) {
+  VocabMaker strips = llama();
+  strips.spec().rstrip = {strips.add("<|end|>", TokenType::control)};
+  EXPECT_EQ(strips.make()->least_tokens(1'000'000), 0U);
+  VocabMaker wordpiece(TokenizerKind::wordpiece);
+  wordpiece.add("[UNK]", TokenType::unknown);
+  wordpiece.add("a");
+  EXPECT_EQ(wordpiece.make()->least_tokens(1'000'000), 0U);
+  VocabMaker unigram(TokenizerKind::unigram);
+  unigram.add("<unk>", TokenType::unknown);
+  unigram.add("a");
+  EXPECT_EQ(unigram.make()->least_tokens(1'000'000), 0U);
+}
+
 TEST(TokenizerDecode, LeavesControlTokensOutWhenAsked) {
   const auto tokenizer = llama().make();
   EXPECT_EQ(tokenizer->decode(ids({1, 3 + 'a', 2}), {.skip_special = true}), "a");
