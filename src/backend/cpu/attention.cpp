@@ -24,6 +24,9 @@ struct Queries {
   float* out[kAttentionQueries];
   uint32_t n_keys[kAttentionQueries];
   uint32_t min_key[kAttentionQueries];
+
+  // One past the last that some query sees.
+  uint32_t last_key() const { return *std::max_element(n_keys, n_keys + n); }
 };
 
 // Splits n into parts of at most kAttentionQueries, as even as possible.
@@ -126,16 +129,14 @@ struct CpuBackend::AttentionPlan {
 
   // Of the keys that a pass walks, and their values.
   uint64_t kv_bytes(const Queries& list) const {
-    const uint64_t n_keys = *std::max_element(list.n_keys, list.n_keys + list.n);
-    return n_keys * 2 * layer.head_bytes / kKvBlockTokens;
+    return uint64_t{list.last_key()} * 2 * layer.head_bytes / kKvBlockTokens;
   }
 
   // Partitions that hold keys which some query of the unit sees: [first, last).
   static Slice partitions(const Queries& list) {
-    const uint32_t last_key = *std::max_element(list.n_keys, list.n_keys + list.n);
     const uint32_t first_key = *std::min_element(list.min_key, list.min_key + list.n);
     return {first_key / kAttentionPartition,
-            (last_key + kAttentionPartition - 1) / kAttentionPartition};
+            (list.last_key() + kAttentionPartition - 1) / kAttentionPartition};
   }
 };
 
