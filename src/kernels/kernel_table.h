@@ -33,7 +33,8 @@ struct Prepared {
 
 // `paired` operands hold each token twice: rows 2t and 2t + 1 are its codes and the codes of what
 // rounding left over (a 254th of the scale), so that activations count with 15 bits instead of 8;
-// n_tokens counts both, and matmul adds their results.
+// n_tokens counts both, and matmul adds their results. A table may instead keep the two codes of a
+// token as one of 16 bits in the same memory.
 struct PrepareArgs {
   const float* x = nullptr;  // [n_tokens, n_columns] f32, rows x_stride apart
   size_t x_stride = 0;

@@ -1,5 +1,6 @@
 // Every instruction set's matmul against the scalar specification, and against itself at other
 // batch sizes.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -68,17 +69,50 @@ TEST_P(Matmul, GivesATokenTheSameBitsInEveryBatch) {
   }
 }
 
+constexpr uint32_t kExtremeColumns = 512;
+constexpr uint32_t kExtremeTokens = 7;
+
+// Each block of columns has codes of 127 and 126, and where activations are paired, some 127 left
+// over from the latter.
+std::vector<float> extreme_activations(float sign) {
+  std::vector<float> x(size_t{kExtremeTokens} * kExtremeColumns, sign * 126.4999F / 127.0F);
+  for (size_t i = 0; i < x.size(); i += kActivationBlock) {
+    x[i] = sign;
+  }
+  return x;
+}
+
+// One row of weights; many tokens and one, of 8 and of 15 bits.
+void expect_as_scalar(DType dtype, const std::vector<std::byte>& weights,
+                      const std::vector<float>& x) {
+  const std::vector<float> one(x.begin(), x.begin() + kExtremeColumns);
+  for (const bool paired : {false, true}) {
+    const test::MatmulCase many{dtype, 1, kExtremeColumns, kExtremeTokens, paired};
+    const test::MatmulCase single{dtype, 1, kExtremeColumns, 1, paired};
+    const auto want =
+        test::run_matmul(scalar_kernels(), many,
+                         test::pack(scalar_kernels(), dtype, 1, kExtremeColumns, weights), x);
+    const double tolerance = 1e-5 * std::fabs(static_cast<double>(want[0])) + 1e-3;
+    for (const KernelTable* table : test::runnable_tables()) {
+      const auto packed = test::pack(*table, dtype, 1, kExtremeColumns, weights);
+      const auto tiled = test::run_matmul(*table, many, packed, x);
+      const auto direct = test::run_matmul(*table, single, packed, one);
+      EXPECT_NEAR(tiled[0], want[0], tolerance) << table->isa << " paired " << paired;
+      EXPECT_NEAR(direct[0], want[0], tolerance) << table->isa << " paired " << paired;
+    }
+  }
+}
+
 // The largest codes beside the largest activations of one sign: where narrow sums would overflow.
 TEST_P(Matmul, ExtremeCodesDoNotOverflow) {
   const DType dtype = GetParam();
-  constexpr uint32_t kColumns = 512;
-  constexpr uint32_t kTokens = 7;
   if (!traits(dtype).quantised) {
     GTEST_SKIP() << "plain types have no codes";
   }
   const PackSpec& spec = pack_spec(dtype);
   for (const int fill : {0x00, 0x7F, 0x80, 0x88, 0xFF}) {
-    auto weights = test::random_weights(dtype, 1, kColumns);
+    SCOPED_TRACE(fmt::format("codes of {:#x}", fill));
+    auto weights = test::random_weights(dtype, 1, kExtremeColumns);
     for (size_t block = 0; block < weights.size(); block += spec.block_bytes) {
       for (const PackField& field : spec.fields) {
         if (field.element_bytes == 4) {  // codes, in every format
@@ -87,19 +121,7 @@ TEST_P(Matmul, ExtremeCodesDoNotOverflow) {
       }
     }
     for (const float sign : {1.0F, -1.0F}) {
-      const std::vector<float> x(size_t{kTokens} * kColumns, sign);
-      const test::MatmulCase shape{dtype, 1, kColumns, kTokens};
-      const auto want = test::run_matmul(
-          scalar_kernels(), shape, test::pack(scalar_kernels(), dtype, 1, kColumns, weights), x);
-      for (const KernelTable* table : test::runnable_tables()) {
-        const auto packed = test::pack(*table, dtype, 1, kColumns, weights);
-        const auto tiled = test::run_matmul(*table, shape, packed, x);
-        const std::vector<float> one(x.begin(), x.begin() + kColumns);
-        const auto direct = test::run_matmul(*table, {dtype, 1, kColumns, 1}, packed, one);
-        const double tolerance = 1e-5 * std::fabs(static_cast<double>(want[0])) + 1e-3;
-        EXPECT_NEAR(tiled[0], want[0], tolerance) << table->isa << " codes " << fill;
-        EXPECT_NEAR(direct[0], want[0], tolerance) << table->isa << " codes " << fill;
-      }
+      expect_as_scalar(dtype, weights, extreme_activations(sign));
     }
   }
 }

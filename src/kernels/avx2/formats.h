@@ -17,7 +17,13 @@ struct CodeKind {
   bool biased = false;     // kBias is not 0
   bool is_signed = false;  // codes are signed bytes, else unsigned and at most 63
   int i16_steps = 1;       // registers whose pair sums may be added up in 16 bits
+  bool wide = false;       // activations have 15 bits (PrepareArgs::paired)
 };
+
+constexpr CodeKind with_wide(CodeKind kind) {
+  kind.wide = true;
+  return kind;
+}
 
 struct Scales {
   __m256 s[2];

@@ -1,4 +1,6 @@
 // The formats of 32-column blocks.
+#include <algorithm>
+
 #include "kernels/avx2/matmul_codes.h"
 #include "kernels/avx2/tables.h"
 
@@ -26,11 +28,13 @@ void matmul_mxfp4(const MatmulArgs& args) {
   matmul_codes<FormatMxfp4>(args);
 }
 
-// For the widest need, 16-column scales with minima; see carve_scratch().
+// For the widest need, 16-column scales with minima; see carve_scratch(). Fewer tiles of wide codes
+// are unpacked at once, but one at least.
 size_t matmul_scratch_bytes(uint32_t n_columns) {
   const size_t tiles = tiles_at_once(n_columns);
+  const size_t tile_bytes = size_t{n_columns} * kPairRows;
   return all_table_bytes(n_columns) + 2 * tile_scale_floats(n_columns) * 4 * tiles +
-         size_t{n_columns} * kPairRows * tiles;
+         std::max(tile_bytes * tiles, 2 * tile_bytes);
 }
 
 }  // namespace quern::avx2

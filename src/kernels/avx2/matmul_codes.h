@@ -8,6 +8,9 @@
 // in registers (few tokens); `Tile` reads codes that were unpacked once to scratch (many tokens).
 // Products of bytes are summed in 16 bits as long as they cannot overflow, then in 32. Signed codes
 // go in as |code| times the activation with the code's sign; |-128| is 128 as an unsigned byte.
+//
+// Wide activations, of 15 bits in 16, are multiplied with codes in 16 bits too: one pass, where two
+// of bytes would take twice the instructions. Only the dot product differs.
 #pragma once
 
 #include "kernels/avx2/formats.h"
@@ -17,6 +20,16 @@ namespace quern {
 namespace {
 
 constexpr int kMaxT = static_cast<int>(kTileTokens);
+
+// Format F met by wide activations.
+template <class F>
+struct Wide : F {
+  static constexpr CodeKind kKind = with_wide(F::kKind);
+};
+
+// Of an activation's code, and of an unpacked weight's.
+template <class F>
+constexpr size_t kCodeBytes = F::kKind.wide ? 2 : 1;
 
 // Per-token numbers of a group, T beside each other: one entry per 32 columns (or per 16 where
 // sub16).
@@ -65,7 +78,8 @@ struct GroupInput {
 
 template <CodeKind K, int T>
 QUERN_INLINE GroupInput block_input(const GroupInput& group, int b) {
-  return {group.codes + size_t{32} * static_cast<size_t>(b) * T, group.d + b * T,
+  constexpr size_t kBlockBytes = K.wide ? 64 : 32;
+  return {group.codes + kBlockBytes * static_cast<size_t>(b) * T, group.d + b * T,
           group.start + b * n_subs(K) * T, group.weighted + b * n_subs(K) * T};
 }
 
@@ -86,6 +100,20 @@ QUERN_INLINE __m256i pair_sums(__m256i w, __m256i a) {
 }
 QUERN_INLINE __m256i widen(__m256i pairs) {
   return _mm256_madd_epi16(pairs, _mm256_set1_epi16(1));
+}
+
+// A lane's codes of 4 columns in 16 bits: columns 0 and 2, then columns 1 and 3.
+struct WideCodes {
+  __m256i even;
+  __m256i odd;
+};
+QUERN_INLINE WideCodes wide_codes(__m256i q) {
+  return {_mm256_srai_epi16(_mm256_slli_epi16(q, 8), 8), _mm256_srai_epi16(q, 8)};
+}
+// dot += products of 4 columns; x: of register j, see kernel_table.h and prepare.cpp.
+QUERN_INLINE __m256i add_wide(__m256i dot, const WideCodes& w, const int8_t* x, int index) {
+  dot = _mm256_add_epi32(dot, _mm256_madd_epi16(w.even, broadcast_code(x, 2 * index)));
+  return _mm256_add_epi32(dot, _mm256_madd_epi16(w.odd, broadcast_code(x, 2 * index + 1)));
 }
 
 template <CodeKind K>
@@ -121,6 +149,26 @@ QUERN_INLINE __m256 accumulate(__m256 acc, const __m256i* dots, const Scales& w,
 // ---- Direct: weights unpacked in registers ----
 
 template <CodeKind K, int T>
+QUERN_INLINE void direct_wide(const __m256i (&q)[8], const Scales& w, const GroupInput& x,
+                              __m256 (&acc)[T]) {
+  __m256i dots[T][2];
+  for (int h = 0; h < n_subs(K); ++h) {
+    for (int t = 0; t < T; ++t) {
+      dots[t][h] = _mm256_setzero_si256();
+    }
+    for (int j = h * kSubSteps<K>; j < (h + 1) * kSubSteps<K>; ++j) {
+      const WideCodes codes = wide_codes(q[j]);
+      for (int t = 0; t < T; ++t) {
+        dots[t][h] = add_wide(dots[t][h], codes, x.codes, j * T + t);
+      }
+    }
+  }
+  for (int t = 0; t < T; ++t) {
+    acc[t] = accumulate<K, T>(acc[t], dots[t], w, x, t);
+  }
+}
+
+template <CodeKind K, int T>
 QUERN_INLINE void direct_dot(const __m256i (&q)[8], const Scales& w, const GroupInput& x,
                              __m256 (&acc)[T]) {
   for (int t = 0; t < T; ++t) {
@@ -145,7 +193,11 @@ QUERN_INLINE void direct_block(const uint8_t* unit, const GroupInput& x, __m256 
   Scales w;
   F::template codes<I>(unit, q);
   F::template scales<I>(unit, w);
-  direct_dot<F::kKind, T>(q, w, x, acc);
+  if constexpr (F::kKind.wide) {
+    direct_wide<F::kKind, T>(q, w, x, acc);
+  } else {
+    direct_dot<F::kKind, T>(q, w, x, acc);
+  }
 }
 
 // A unit of one panel, all its 32-column blocks in order.
@@ -174,6 +226,18 @@ QUERN_INLINE void direct_panel(const uint8_t* unit, int n_blocks, const GroupInp
 
 // ---- Tile: codes unpacked to scratch, two panels beside each other ----
 
+template <class F>
+QUERN_INLINE void store_codes(uint8_t* to, int panel, __m256i q) {
+  auto* registers = reinterpret_cast<__m256i*>(to) + panel;
+  if constexpr (F::kKind.wide) {
+    const WideCodes codes = wide_codes(q);
+    _mm256_store_si256(registers, codes.even);
+    _mm256_store_si256(registers + 2, codes.odd);
+  } else {
+    _mm256_store_si256(registers, q);
+  }
+}
+
 template <class F, int I>
 QUERN_INLINE void unpack_block(const uint8_t* unit, int panel, uint8_t* codes,
                                const TileScales& scales) {
@@ -182,8 +246,8 @@ QUERN_INLINE void unpack_block(const uint8_t* unit, int panel, uint8_t* codes,
   F::template codes<I>(unit, q);
   F::template scales<I>(unit, w);
   for (int j = 0; j < 8; ++j) {
-    _mm256_store_si256(reinterpret_cast<__m256i*>(codes + 4 * kPairRows * (8 * I + j) + 32 * panel),
-                       q[j]);
+    store_codes<F>(codes + kCodeBytes<F> * 4 * kPairRows * static_cast<size_t>(8 * I + j), panel,
+                   q[j]);
   }
   for (int h = 0; h < n_subs(F::kKind); ++h) {
     const int at = (I * n_subs(F::kKind) + h) * kPairRows + panel * kPanelRows;
@@ -200,14 +264,15 @@ QUERN_INLINE void unpack_unit(const uint8_t* unit, int panel, uint8_t* codes,
   (unpack_block<F, I>(unit, panel, codes, scales), ...);
 }
 
-// codes: [n_columns / 4][2 panels][8 rows][4]; scales: [subs][16 rows].
+// codes: [n_columns / 4][2 panels][8 rows][4], wide [n_columns / 4][even, odd][2 panels][8
+// rows][2]; scales: [subs][16 rows].
 template <class F>
 void unpack_pair(const uint8_t* pair, int n_columns, uint8_t* codes, TileScales scales) {
   constexpr size_t kUnitScales = size_t{F::kElements} / 32 * size_t{n_subs(F::kKind)} * kPairRows;
   const auto n_units = static_cast<size_t>(n_columns / F::kElements);
   for (int panel = 0; panel < 2; ++panel) {
     for (size_t u = 0; u < n_units; ++u, pair += F::kBytes) {
-      uint8_t* out = codes + u * F::kElements * kPairRows;
+      uint8_t* out = codes + u * F::kElements * kPairRows * kCodeBytes<F>;
       const TileScales shifted{scales.s + u * kUnitScales, scales.m + u * kUnitScales};
       if constexpr (F::kElements == 32) {
         unpack_unit<F, 0>(pair, panel, out, shifted);
@@ -253,13 +318,39 @@ QUERN_INLINE void tile_dots(const uint8_t* codes, const int8_t* x, int h, __m256
   }
 }
 
+// The same of wide codes: 2 x 6 sums in 32 bits.
+template <CodeKind K, int T>
+QUERN_INLINE void tile_wide(const uint8_t* codes, const int8_t* x, int h, __m256i (&dots)[2][T]) {
+#pragma GCC unroll 16
+  for (int i = 0; i < 2 * kSubSteps<K>; ++i) {
+    const int j = 2 * h * kSubSteps<K> + i;  // even columns of a register's, then its odd ones
+    const auto* w = reinterpret_cast<const __m256i*>(codes + 4 * kPairRows * j);
+    const __m256i w0 = _mm256_load_si256(w);
+    const __m256i w1 = _mm256_load_si256(w + 1);
+#pragma GCC unroll 6
+    for (int t = 0; t < T; ++t) {
+      const __m256i a = broadcast_code(x, 2 * (j / 2 * T + t) + j % 2);
+      const __m256i p0 = _mm256_madd_epi16(w0, a);
+      const __m256i p1 = _mm256_madd_epi16(w1, a);
+      dots[0][t] = i == 0 ? p0 : _mm256_add_epi32(dots[0][t], p0);
+      dots[1][t] = i == 0 ? p1 : _mm256_add_epi32(dots[1][t], p1);
+      settle(dots[0][t]);
+      settle(dots[1][t]);
+    }
+  }
+}
+
 // acc: [2 panels][T][8 rows], in memory: the registers belong to the integer part.
 template <CodeKind K, int T>
 QUERN_INLINE void tile_block(const uint8_t* codes, const TileScales& scales, const GroupInput& x,
                              float* acc) {
   __m256i dots[2][2][T];  // [half][panel][token]
   for (int h = 0; h < n_subs(K); ++h) {
-    tile_dots<K, T>(codes, x.codes, h, dots[h]);
+    if constexpr (K.wide) {
+      tile_wide<K, T>(codes, x.codes, h, dots[h]);
+    } else {
+      tile_dots<K, T>(codes, x.codes, h, dots[h]);
+    }
   }
   for (int panel = 0; panel < 2; ++panel) {
     Scales w;
@@ -297,7 +388,7 @@ void tile_group(const TileInput& in, const GroupInput& x, float* acc) {
   for (int b = 0; b < in.n_blocks; ++b) {
     fetch_some(ahead);
     const size_t at = static_cast<size_t>(b) * size_t{n_subs(K)} * kPairRows;
-    tile_block<K, T>(in.codes + static_cast<size_t>(b) * 32 * kPairRows,
+    tile_block<K, T>(in.codes + static_cast<size_t>(b) * (K.wide ? 64 : 32) * kPairRows,
                      {in.scales.s + at, in.scales.m + at}, block_input<K, T>(x, b), acc);
   }
 }
@@ -319,10 +410,8 @@ QUERN_INLINE void store_rows(const OutputRows& to, int panel, int token, __m256 
 
 template <int T>
 QUERN_INLINE void store_panel(const OutputRows& to, int panel, const __m256 (&acc)[T]) {
-  const int step = to.paired ? 2 : 1;
-  for (int t = 0; t < T; t += step) {
-    const bool has_second = to.paired && t + 1 < T;
-    store_rows(to, panel, t / step, has_second ? _mm256_add_ps(acc[t], acc[t + 1]) : acc[t]);
+  for (int t = 0; t < T; ++t) {
+    store_rows(to, panel, t, acc[t]);
   }
 }
 
@@ -358,10 +447,11 @@ QUERN_INLINE Scratch carve_scratch(std::byte* scratch, size_t n_columns) {
 }
 
 // The activations of the group that starts with `token`.
-inline GroupInput group_input(const MatmulArgs& args, const GroupTables& tables, size_t token) {
+template <class F>
+GroupInput group_input(const MatmulArgs& args, const GroupTables& tables, size_t token) {
   const size_t n_columns = args.n_columns;
-  return {args.x.codes + token * n_columns, args.x.scales + token * n_columns / 32, tables.start,
-          tables.weighted};
+  return {args.x.codes + token * n_columns * kCodeBytes<F>, args.x.scales + token * n_columns / 32,
+          tables.start, tables.weighted};
 }
 
 template <class F, int T>
@@ -376,7 +466,7 @@ void fill_tables(const MatmulArgs& args, const GroupTables& tables, size_t token
 template <class F, int T>
 void direct_tile(const MatmulArgs& args, const GroupTables& tables, uint32_t tile, size_t token) {
   const size_t panel_bytes = size_t{args.n_columns} / F::kElements * F::kBytes;
-  const GroupInput x = group_input(args, tables, token);
+  const GroupInput x = group_input<F>(args, tables, token);
   const OutputRows to = output_rows(args, tile, token);
   for (int panel = 0; panel < 2; ++panel) {
     __m256 acc[T];
@@ -410,12 +500,12 @@ void tiled_group(const MatmulArgs& args, const Scratch& scratch, const UnpackedT
   if (!few || tiles.first == args.first_tile) {
     fill_tables<F, T>(args, tables, token);
   }
-  const GroupInput x = group_input(args, tables, token);
+  const GroupInput x = group_input<F>(args, tables, token);
   for (uint32_t tile = tiles.first; tile < tiles.last; ++tile) {
     const size_t slot = tile - tiles.first;
     const size_t at = slot * tile_scale_floats(n_columns);
     alignas(32) float acc[2 * T * kPanelRows] = {};
-    tile_group<F::kKind, T>({scratch.codes + slot * n_columns * kPairRows,
+    tile_group<F::kKind, T>({scratch.codes + slot * n_columns * kPairRows * kCodeBytes<F>,
                              {scratch.scales.s + at, scratch.scales.m + at},
                              static_cast<int>(n_columns / 32),
                              unpacked.ahead},
@@ -434,7 +524,7 @@ void tiled_group(const MatmulArgs& args, const Scratch& scratch, const UnpackedT
 #include "kernels/fragments/tiled_matmul.h"
 
 template <class F>
-void matmul_codes(const MatmulArgs& args) {
+void matmul_tokens(const MatmulArgs& args) {
   switch (args.n_tokens) {
     case 1:
       return direct_matmul<F, 1>(args);
@@ -450,6 +540,18 @@ void matmul_codes(const MatmulArgs& args) {
       return direct_matmul<F, 6>(args);
     default:
       return tiled_matmul<F>(args);
+  }
+}
+
+template <class F>
+void matmul_codes(const MatmulArgs& args) {
+  if (args.paired) {
+    MatmulArgs wide = args;
+    wide.paired = false;
+    wide.n_tokens = args.n_tokens / 2;
+    matmul_tokens<Wide<F>>(wide);
+  } else {
+    matmul_tokens<F>(args);
   }
 }
 

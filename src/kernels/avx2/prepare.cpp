@@ -13,9 +13,10 @@ struct Place {
   size_t index;
 };
 
-Place place_of(const PrepareArgs& args, uint32_t token) {
+// Of `n` tokens.
+Place place_of(uint32_t n, uint32_t token) {
   const uint32_t group = token / kTileTokens * kTileTokens;
-  const uint32_t left = args.n_tokens - group;
+  const uint32_t left = n - group;
   return {group, left < kTileTokens ? left : kTileTokens, token - group};
 }
 
@@ -33,6 +34,17 @@ int32_t sum_of(__m256i v) {
 
 constexpr float kFiner = 254.0F;  // what rounding leaves over is at most half a step: 127 of these
 
+void store_scale(const PrepareArgs& args, const Place& at, size_t block, float scale) {
+  args.out.scales[at.group * args.n_columns / 32 + block * at.n_tokens + at.index] = scale;
+}
+
+void store_sums(const PrepareArgs& args, const Place& at, size_t block, const __m256i (&q)[4]) {
+  int32_t* sums =
+      args.out.sums + at.group * args.n_columns / 16 + block * 2 * at.n_tokens + at.index;
+  sums[0] = sum_of(_mm256_add_epi32(q[0], q[1]));
+  sums[at.n_tokens] = sum_of(_mm256_add_epi32(q[2], q[3]));
+}
+
 // Writes a block's codes (whole numbers in -127 .. 127), scale and sums to a token's place.
 void store_block(const PrepareArgs& args, const Place& at, size_t block, const __m256i (&q)[4],
                  float scale) {
@@ -48,10 +60,28 @@ void store_block(const PrepareArgs& args, const Place& at, size_t block, const _
   for (size_t j = 0; j < 8; ++j) {
     __builtin_memcpy(out + j * 4 * at.n_tokens, codes + 4 * j, 4);
   }
-  args.out.scales[at.group * n_columns / 32 + block * at.n_tokens + at.index] = scale;
-  int32_t* sums = args.out.sums + at.group * n_columns / 16 + block * 2 * at.n_tokens + at.index;
-  sums[0] = sum_of(_mm256_add_epi32(q[0], q[1]));
-  sums[at.n_tokens] = sum_of(_mm256_add_epi32(q[2], q[3]));
+  store_scale(args, at, block, scale);
+  store_sums(args, at, block, q);
+}
+
+// The same of codes of 15 bits: in groups of kTileTokens whole tokens, at g * n_columns 16-bit
+// codes [n_columns / 4][T][4], of columns 0, 2, 1 and 3.
+void store_wide_block(const PrepareArgs& args, const Place& at, size_t block, const __m256i (&q)[4],
+                      float scale) {
+  alignas(32) int16_t codes[32];
+  for (int i = 0; i < 2; ++i) {
+    const __m256i packed =
+        _mm256_permute4x64_epi64(_mm256_packs_epi32(q[2 * i], q[2 * i + 1]), 0xD8);
+    const __m256i ordered = _mm256_shufflehi_epi16(_mm256_shufflelo_epi16(packed, 0xD8), 0xD8);
+    _mm256_store_si256(reinterpret_cast<__m256i*>(codes) + i, ordered);
+  }
+  int8_t* out =
+      args.out.codes + 2 * (at.group * args.n_columns + block * 32 * at.n_tokens + at.index * 4);
+  for (size_t j = 0; j < 8; ++j) {
+    __builtin_memcpy(out + j * 8 * at.n_tokens, codes + 4 * j, 8);
+  }
+  store_scale(args, at, block, scale);
+  store_sums(args, at, block, q);
 }
 
 // 32 columns: scale = max |x| / 127, codes rounded to nearest even. A NaN anywhere makes the scale
@@ -79,30 +109,33 @@ void quantise_block(const float* x, const PrepareArgs& args, const Place& at, si
   for (int i = 0; i < 4; ++i) {
     q[i] = _mm256_and_si256(_mm256_cvtps_epi32(_mm256_mul_ps(v[i], inverse)), keep);
   }
-  store_block(args, at, block, q, scale);
   if (!args.paired) {
+    store_block(args, at, block, q, scale);
     return;
   }
   const __m256 step = _mm256_set1_ps(scale);
   const __m256 finer = _mm256_mul_ps(inverse, _mm256_set1_ps(kFiner));
-  __m256i fine[4];
   for (int i = 0; i < 4; ++i) {
     const __m256 rest = _mm256_fnmadd_ps(_mm256_cvtepi32_ps(q[i]), step, v[i]);
     const __m256i code = _mm256_and_si256(_mm256_cvtps_epi32(_mm256_mul_ps(rest, finer)), keep);
     // Rounding in `rest` may reach one step too far.
-    fine[i] =
+    const __m256i fine =
         _mm256_min_epi32(_mm256_max_epi32(code, _mm256_set1_epi32(-127)), _mm256_set1_epi32(127));
+    q[i] = _mm256_add_epi32(_mm256_mullo_epi32(q[i], _mm256_set1_epi32(static_cast<int>(kFiner))),
+                            fine);
   }
-  store_block(args, {at.group, at.n_tokens, at.index + 1}, block, fine, scale / kFiner);
+  store_wide_block(args, at, block, q, scale / kFiner);
 }
 
 }  // namespace
 
 void prepare_codes(const PrepareArgs& args) {
   const uint32_t rows_per_token = args.paired ? 2 : 1;
-  for (uint32_t token = args.first_token; token < args.last_token; token += rows_per_token) {
-    const float* x = args.x + token / rows_per_token * args.x_stride;
-    const Place at = place_of(args, token);
+  const uint32_t n = args.n_tokens / rows_per_token;
+  for (uint32_t token = args.first_token / rows_per_token; token < args.last_token / rows_per_token;
+       ++token) {
+    const float* x = args.x + token * args.x_stride;
+    const Place at = place_of(n, token);
     for (size_t block = 0; block < args.n_columns / 32; ++block) {
       quantise_block(x + block * 32, args, at, block);
     }
@@ -112,7 +145,7 @@ void prepare_codes(const PrepareArgs& args) {
 void prepare_floats(const PrepareArgs& args) {
   for (uint32_t token = args.first_token; token < args.last_token; ++token) {
     const float* x = args.x + token * args.x_stride;
-    const Place at = place_of(args, token);
+    const Place at = place_of(args.n_tokens, token);
     float* out = args.out.floats + at.group * args.n_columns + at.index;
     for (size_t k = 0; k < args.n_columns; ++k) {
       out[k * at.n_tokens] = x[k];

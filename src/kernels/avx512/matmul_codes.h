@@ -266,6 +266,8 @@ QUERN_INLINE void tile_block(const uint8_t* codes, const TileScales& scales,
   }
 }
 
+template <class F>
+constexpr size_t kCodeBytes = 1;
 // Unpacked tiles that share one pass over the activations; together about a third of a 1 MiB L2.
 constexpr size_t kUnpackedBytes = size_t{320} * 1024;
 
