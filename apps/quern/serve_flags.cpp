@@ -10,6 +10,7 @@
 #include "host.h"
 #include "input_file.h"
 #include "model_name.h"
+#include "server/cors.h"
 #include "server/server.h"
 #include "session.h"
 #include "text/printable.h"
@@ -24,8 +25,26 @@ constexpr uint32_t kMaxCount = 1'000'000;
 
 const CLI::Range kSeconds(uint32_t{1}, kMaxSeconds);
 
-// "500000000", "96MiB", "2GB".
-const CLI::AsSizeValue kBytes(true);
+constexpr uint64_t kLeastBodyBytes = 1024;       // less refuses what ordinary clients send
+constexpr uint64_t kLeastMemoryBytes = 1 << 20;  // no model with its activations takes less
+constexpr uint64_t kMostBytes = std::numeric_limits<int64_t>::max();
+
+// "500000000", "96MiB", "2GB". A sign is refused here: CLI11 would take -1 for 2^64 - 1.
+CLI::Validator bytes_of_at_least(uint64_t least) {
+  const auto read = [least](std::string& text) {
+    const std::string typed = text;
+    uint64_t n_bytes = 0;
+    const bool is_read = typed.find_first_of("+-") == std::string::npos &&
+                         CLI::AsSizeValue(true)(text).empty() &&
+                         CLI::detail::lexical_cast(text, n_bytes);
+    return is_read && n_bytes >= least && n_bytes <= kMostBytes
+               ? std::string()
+               : fmt::format(
+                     "got '{}'; expected a size of at least {} bytes, such as 500000000 or 96MiB",
+                     printable(typed), least);
+  };
+  return CLI::Validator(read, "");
+}
 
 void add_http_flags(CLI::App& command, ServeFlags& flags) {
   server::ServerConfig& http = flags.http;
@@ -53,7 +72,7 @@ void add_http_flags(CLI::App& command, ServeFlags& flags) {
   command
       .add_option("--max-body-bytes", http.max_body_bytes, "Longest request body (default: 32MiB)")
       ->type_name("BYTES")
-      ->transform(kBytes);
+      ->transform(bytes_of_at_least(kLeastBodyBytes));
 }
 
 void add_timeout_flags(CLI::App& command, ServeFlags& flags) {
@@ -95,7 +114,7 @@ void add_engine_flags(CLI::App& command, ServeFlags& flags) {
                   "Memory for keys and values (default: max-seqs contexts, at most half of the "
                   "memory available)")
       ->type_name("BYTES")
-      ->transform(kBytes);
+      ->transform(bytes_of_at_least(1));  // how much one request needs, the model's file tells
   add_kv_type_flag(command, flags.kv_type);
   command.add_option("--max-queue", flags.max_queue, "Waiting requests (default: 1024)")
       ->type_name("N")
@@ -119,7 +138,7 @@ void add_model_memory_flags(CLI::App& command, ServeFlags& flags) {
       .add_option("--memory-bytes", flags.memory_bytes,
                   "Memory for all loaded models (default: what the machine has)")
       ->type_name("BYTES")
-      ->transform(kBytes);
+      ->transform(bytes_of_at_least(kLeastMemoryBytes));
   command
       .add_option("--threads", flags.n_threads,
                   "Threads (default: the cores that this process may use)")
@@ -187,6 +206,20 @@ Status check_keys(const std::vector<std::string>& keys) {
   return {};
 }
 
+// An origin that no browser sends would allow nothing, without a word.
+Status check_origins(const std::vector<std::string>& origins) {
+  for (const std::string& origin : origins) {
+    if (origin != "*" && !server::is_origin(origin)) {
+      return fail(
+          {.kind = ErrorKind::usage,
+           .where = "serve",
+           .what = fmt::format("--cors-origin '{}' is no web origin", printable(origin)),
+           .expected = "a scheme and a host in lower case as in https://chat.example.org, or '*'"});
+    }
+  }
+  return {};
+}
+
 }  // namespace
 
 void add_serve_flags(CLI::App& command, ServeFlags& flags) {
@@ -210,6 +243,7 @@ Result<server::ServerConfig> server_config(const ServeFlags& flags, const Log& l
     warn_when_readable(flags.api_key_file, log);
   }
   QUERN_TRY(check_keys(config.api_keys));
+  QUERN_TRY(check_origins(config.cors_origins));
   if (config.api_keys.empty() && !flags.insecure && !server::is_loopback(config.host)) {
     return fail(
         {.kind = ErrorKind::usage,

@@ -71,6 +71,7 @@ Result<std::string> ModelCatalogue::add_file(const fs::path& path) {
   const std::lock_guard lock(mutex_);
   for (size_t i = 0; i < n_added_; ++i) {
     if (files_[i] == model.file) {
+      given_.insert(models_[i].name);
       return models_[i].name;
     }
   }
@@ -80,8 +81,19 @@ Result<std::string> ModelCatalogue::add_file(const fs::path& path) {
   }
   insert(n_added_, model);
   ++n_added_;
+  given_.insert(model.found.name);
   scanned_us_.reset();  // a scanned name may have to give way
   return model.found.name;
+}
+
+Result<std::string> ModelCatalogue::add_name(std::string_view name) {
+  const std::optional<KnownModel> model = find(name);
+  if (!model) {
+    return fail(unknown(name));
+  }
+  const std::lock_guard lock(mutex_);
+  given_.insert(model->found.name);
+  return model->found.name;
 }
 
 std::optional<KnownModel> ModelCatalogue::find(std::string_view name) const {
@@ -138,8 +150,10 @@ std::vector<FoundModel> ModelCatalogue::list() const {
 
 std::string ModelCatalogue::default_name() const {
   const std::lock_guard lock(mutex_);
-  return n_added_ == 1 || (n_added_ == 0 && models_.size() == 1) ? models_.front().name
-                                                                 : std::string();
+  if (given_.empty()) {
+    return models_.size() == 1 ? models_.front().name : std::string();
+  }
+  return given_.size() == 1 ? *given_.begin() : std::string();
 }
 
 }  // namespace quern

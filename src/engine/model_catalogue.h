@@ -5,8 +5,10 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -28,6 +30,8 @@ class ModelCatalogue {
   // The name for requests; the listed one where the file lies in a known folder. An error when
   // there is no file.
   Result<std::string> add_file(const std::filesystem::path& path);
+  // For a model that the operator gave by its name: what the list writes for it. not_found.
+  Result<std::string> add_name(std::string_view name);
 
   // As find_named(), among what was known at the last refresh.
   std::optional<KnownModel> find(std::string_view name) const;
@@ -40,7 +44,8 @@ class ModelCatalogue {
   bool is_fresh(int64_t now_us) const;
 
   std::vector<FoundModel> list() const;
-  // Of the one file added, or of the only model there is; else empty.
+  // The one name that was added, of a file or by itself, or that of the only model there is; else
+  // empty.
   std::string default_name() const;
 
  private:
@@ -55,6 +60,7 @@ class ModelCatalogue {
   std::vector<FoundModel> models_;
   std::vector<std::string> files_;  // of each
   size_t n_added_ = 0;
+  std::set<std::string, std::less<>> given_;  // names that the operator gave, in either way
   std::optional<int64_t> scanned_us_;
 };
 

@@ -17,6 +17,25 @@ bool is_header_list(std::string_view text) {
 
 }  // namespace
 
+bool is_origin(std::string_view text) {
+  constexpr std::string_view kMark = "://";
+  const size_t mark = text.find(kMark);
+  if (mark == 0 || mark == std::string_view::npos) {
+    return false;
+  }
+  const std::string_view scheme = text.substr(0, mark);
+  const std::string_view host = text.substr(mark + kMark.size());
+  const auto is_scheme = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '+' || c == '-' || c == '.';
+  };
+  const auto is_host = [](char c) {
+    return c > ' ' && c < '\x7F' && !(c >= 'A' && c <= 'Z') &&
+           std::string_view("/?#@\\*\"<>").find(c) == std::string_view::npos;
+  };
+  return std::ranges::all_of(scheme, is_scheme) && !host.empty() && !host.starts_with(':') &&
+         std::ranges::all_of(host, is_host);
+}
+
 Headers Cors::headers_for(const HttpRequest& request) const {
   const std::string_view origin = request.header("origin");
   if (!enabled() || origin.empty()) {

@@ -134,6 +134,21 @@ TEST_F(ModelCatalogueTest, AnUnknownNameIsToldWithTheNearestOnes) {
             "[model] no model 'xyz'; expected the name of a model that is listed");
 }
 
+TEST_F(ModelCatalogueTest, AModelGivenByItsNameIsTheDefaultToo) {
+  const auto path = dir_.write("store/a.gguf", "x");
+  dir_.write("store/B.gguf", "x");
+  ModelCatalogue catalogue(host());
+  catalogue.refresh(0);
+  EXPECT_EQ(catalogue.add_name("c").error().kind, ErrorKind::not_found);
+  EXPECT_EQ(catalogue.default_name(), "");
+  EXPECT_EQ(catalogue.add_name("b:latest").value(), "B");
+  EXPECT_EQ(catalogue.default_name(), "B");
+  EXPECT_EQ(catalogue.add_name("B").value(), "B");
+  EXPECT_EQ(catalogue.default_name(), "B");
+  ASSERT_TRUE(catalogue.add_file(path));
+  EXPECT_EQ(catalogue.default_name(), "");
+}
+
 TEST_F(ModelCatalogueTest, TheDefaultIsTheOneAddedOrTheOnlyOne) {
   ModelCatalogue catalogue(host());
   EXPECT_EQ(catalogue.default_name(), "");

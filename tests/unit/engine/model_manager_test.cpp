@@ -34,6 +34,11 @@ class LogLines {
     std::unique_lock lock(mutex_);
     changed_.wait(lock, [&] { return std::ranges::find(lines_, line) != lines_.end(); });
   }
+  size_t n_with(std::string_view part) {
+    const std::lock_guard lock(mutex_);
+    return static_cast<size_t>(std::ranges::count_if(
+        lines_, [part](const std::string& line) { return line.contains(part); }));
+  }
 
  private:
   std::mutex mutex_;
@@ -222,6 +227,46 @@ TEST_F(ModelManagerTest, AModelThatNeverFitsEvictsNothing) {
   EXPECT_EQ(ready(), "a b");
   EXPECT_EQ(manager_->stats().n_evictions, 0U);
   EXPECT_EQ(manager_->stats().n_load_retries, 0U);
+}
+
+TEST_F(ModelManagerTest, APoolBeyondAllMemoryIsRefused) {
+  config_.engine.engine.kv_bytes = UINT64_MAX - 4;
+  open();
+  const Answer refused = acquire("a");
+  ASSERT_FALSE(refused.has_value());
+  EXPECT_EQ(refused.error().kind, ErrorKind::out_of_memory);
+  EXPECT_NE(refused.error().what.find("'a' takes at least 17592186044416 MB"), std::string::npos)
+      << refused.error().what;  // 2^64 / 2^20
+}
+
+TEST_F(ModelManagerTest, AnArchitectureThatCannotRunEvictsNothing) {
+  test::write_tiny_model(store() / "strange.gguf", {.architecture = "strange",
+                                                    .n_layers = 1,
+                                                    .n_heads = 2,
+                                                    .n_kv_heads = 1,
+                                                    .d_model = 64,
+                                                    .d_ff = 64});
+  limit_memory(15);
+  open();
+  touch("a");
+  const Answer refused = acquire("strange");
+  ASSERT_FALSE(refused.has_value());
+  EXPECT_EQ(refused.error().kind, ErrorKind::unsupported);
+  EXPECT_EQ(refused.error().what, "architecture 'strange' is not supported");
+  EXPECT_EQ(ready(), "a");
+  EXPECT_EQ(manager_->stats().n_evictions, 0U);
+  EXPECT_EQ(manager_->examine("strange").error().kind, ErrorKind::unsupported);
+}
+
+TEST_F(ModelManagerTest, AContextBeyondTheModelsOwnIsTold) {
+  test::write_tiny_model(store() / "short.gguf", {.n_layers = 1, .max_context = 32});
+  open();
+  touch("a");
+  touch("short");
+  lines_.wait_for(
+      "model 'short' was made for 32 tokens; requests of up to 64 are taken (--ctx), "
+      "whose answers may be poor");
+  EXPECT_EQ(lines_.n_with("was made for"), 1U);
 }
 
 TEST_F(ModelManagerTest, SaysBeforeLoadingWhatCannotBeLoaded) {
