@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 #include <filesystem>
 #include <limits>
 #include <system_error>
@@ -29,14 +30,19 @@ constexpr uint64_t kLeastBodyBytes = 1024;       // less refuses what ordinary c
 constexpr uint64_t kLeastMemoryBytes = 1 << 20;  // no model with its activations takes less
 constexpr uint64_t kMostBytes = std::numeric_limits<int64_t>::max();
 
+bool read_number(const std::string& text, uint64_t& number) {
+  const char* const end = text.data() + text.size();
+  const auto [rest, error] = std::from_chars(text.data(), end, number);
+  return error == std::errc() && rest == end;
+}
+
 // "500000000", "96MiB", "2GB". A sign is refused here: CLI11 would take -1 for 2^64 - 1.
 CLI::Validator bytes_of_at_least(uint64_t least) {
   const auto read = [least](std::string& text) {
     const std::string typed = text;
     uint64_t n_bytes = 0;
     const bool is_read = typed.find_first_of("+-") == std::string::npos &&
-                         CLI::AsSizeValue(true)(text).empty() &&
-                         CLI::detail::lexical_cast(text, n_bytes);
+                         CLI::AsSizeValue(true)(text).empty() && read_number(text, n_bytes);
     return is_read && n_bytes >= least && n_bytes <= kMostBytes
                ? std::string()
                : fmt::format(

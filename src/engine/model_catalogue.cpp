@@ -19,9 +19,9 @@ constexpr int64_t kFreshUs = 1'000'000;
 std::string name_of_file(const fs::path& path) {
   const std::string file_name = path.filename().string();
   if (const auto split = parse_split_name(file_name)) {
-    return split->base;
+    return name_in_utf8(split->base);
   }
-  return path.extension() == ".gguf" ? path.stem().string() : file_name;
+  return name_in_utf8(path.extension() == ".gguf" ? path.stem().string() : file_name);
 }
 
 KnownModel known(FoundModel found) {
@@ -71,7 +71,6 @@ Result<std::string> ModelCatalogue::add_file(const fs::path& path) {
   const std::lock_guard lock(mutex_);
   for (size_t i = 0; i < n_added_; ++i) {
     if (files_[i] == model.file) {
-      given_.insert(models_[i].name);
       return models_[i].name;
     }
   }
@@ -81,7 +80,6 @@ Result<std::string> ModelCatalogue::add_file(const fs::path& path) {
   }
   insert(n_added_, model);
   ++n_added_;
-  given_.insert(model.found.name);
   scanned_us_.reset();  // a scanned name may have to give way
   return model.found.name;
 }
@@ -92,7 +90,15 @@ Result<std::string> ModelCatalogue::add_name(std::string_view name) {
     return fail(unknown(name));
   }
   const std::lock_guard lock(mutex_);
-  given_.insert(model->found.name);
+  const auto found = std::ranges::find(models_, model->found.name, &FoundModel::name);
+  const std::ptrdiff_t index = found - models_.begin();
+  if (index >= static_cast<std::ptrdiff_t>(n_added_)) {
+    const auto begin = static_cast<std::ptrdiff_t>(n_added_);
+    models_.erase(found);
+    files_.erase(files_.begin() + index);
+    insert(n_added_, *model);
+    ++n_added_;
+  }
   return model->found.name;
 }
 
@@ -150,10 +156,8 @@ std::vector<FoundModel> ModelCatalogue::list() const {
 
 std::string ModelCatalogue::default_name() const {
   const std::lock_guard lock(mutex_);
-  if (given_.empty()) {
-    return models_.size() == 1 ? models_.front().name : std::string();
-  }
-  return given_.size() == 1 ? *given_.begin() : std::string();
+  return n_added_ == 1 || (n_added_ == 0 && models_.size() == 1) ? models_.front().name
+                                                                 : std::string();
 }
 
 }  // namespace quern

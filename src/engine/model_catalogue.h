@@ -5,10 +5,8 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <functional>
 #include <mutex>
 #include <optional>
-#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -30,7 +28,8 @@ class ModelCatalogue {
   // The name for requests; the listed one where the file lies in a known folder. An error when
   // there is no file.
   Result<std::string> add_file(const std::filesystem::path& path);
-  // For a model that the operator gave by its name: what the list writes for it. not_found.
+  // The same for a model that the operator gave by its name, as known at the last refresh: what the
+  // list writes for it, which no file that is added later takes away. not_found.
   Result<std::string> add_name(std::string_view name);
 
   // As find_named(), among what was known at the last refresh.
@@ -44,8 +43,7 @@ class ModelCatalogue {
   bool is_fresh(int64_t now_us) const;
 
   std::vector<FoundModel> list() const;
-  // The one name that was added, of a file or by itself, or that of the only model there is; else
-  // empty.
+  // Of the one model added, by file or by name, or of the only model there is; else empty.
   std::string default_name() const;
 
  private:
@@ -60,7 +58,6 @@ class ModelCatalogue {
   std::vector<FoundModel> models_;
   std::vector<std::string> files_;  // of each
   size_t n_added_ = 0;
-  std::set<std::string, std::less<>> given_;  // names that the operator gave, in either way
   std::optional<int64_t> scanned_us_;
 };
 

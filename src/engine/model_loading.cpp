@@ -9,6 +9,7 @@
 #include "engine/model_manager_impl.h"
 #include "gguf/reader.h"
 #include "model/registry.h"
+#include "model/tokenizer_from_card.h"
 
 namespace quern {
 namespace {
@@ -21,6 +22,12 @@ uint64_t megabytes(uint64_t n_bytes) {
 uint64_t needed_megabytes(uint64_t n_bytes) {
   constexpr uint64_t kPart = (1 << 20) - 1;
   return megabytes(n_bytes) + ((n_bytes & kPart) != 0 ? 1 : 0);
+}
+
+Result<MemoryNeed> need_of_card(const ModelCard& card, const ModelManagerConfig& config) {
+  QUERN_TRY(check_runnable(card));
+  QUERN_TRY(check_tokenizer(card, {.allow_unknown_pre = config.allow_unknown_pre}));
+  return memory_need(card, config.engine.engine, config.max_batch_tokens);
 }
 
 std::string parts_of(const MemoryNeed& need) {
@@ -111,11 +118,11 @@ ModelManager::Impl::Outcome ModelManager::Impl::attempt(Load& load) {
 // be evicted for such a model.
 Result<MemoryNeed> ModelManager::Impl::need_of(const FoundModel& found) const {
   QUERN_ASSIGN(const ModelCard card, read_model_card(found.path));
-  if (Status runnable = check_runnable(card); !runnable) {
-    return fail_in(found.path.string(), std::move(runnable).error());
+  Result<MemoryNeed> needed = need_of_card(card, config_);
+  if (!needed) {
+    return fail_in(found.path.string(), std::move(needed).error());
   }
-  QUERN_ASSIGN(const MemoryNeed need,
-               memory_need(card, config_.engine.engine, config_.max_batch_tokens));
+  const MemoryNeed need = *needed;
   if (config_.memory_bytes != 0 && need.least_bytes() > config_.memory_bytes) {
     return fail({.kind = ErrorKind::unsupported,
                  .where = "model",

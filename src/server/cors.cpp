@@ -1,7 +1,10 @@
 #include "server/cors.h"
 
 #include <algorithm>
+#include <charconv>
+#include <cstdint>
 #include <string_view>
+#include <system_error>
 
 namespace quern::server {
 namespace {
@@ -15,25 +18,42 @@ bool is_header_list(std::string_view text) {
          });
 }
 
+// Source: RFC 3986, section 3.1, in the lower case that browsers write.
+bool is_scheme(std::string_view text) {
+  const auto is_letter = [](char c) { return c >= 'a' && c <= 'z'; };
+  const auto may_follow = [&](char c) {
+    return is_letter(c) || (c >= '0' && c <= '9') || c == '+' || c == '-' || c == '.';
+  };
+  return !text.empty() && is_letter(text.front()) && std::ranges::all_of(text, may_follow);
+}
+
+// What ends a host, and what a browser writes in another way.
+bool is_host_char(char c) {
+  return c > ' ' && c < '\x7F' && !(c >= 'A' && c <= 'Z') &&
+         std::string_view("/?#@\\*\"<>,;").find(c) == std::string_view::npos;
+}
+
+bool is_port(std::string_view text) {
+  uint16_t port = 0;
+  const char* const end = text.data() + text.size();
+  const auto [rest, error] = std::from_chars(text.data(), end, port);
+  return error == std::errc() && rest == end && port != 0;
+}
+
 }  // namespace
 
 bool is_origin(std::string_view text) {
   constexpr std::string_view kMark = "://";
   const size_t mark = text.find(kMark);
-  if (mark == 0 || mark == std::string_view::npos) {
+  if (mark == std::string_view::npos || !is_scheme(text.substr(0, mark))) {
     return false;
   }
-  const std::string_view scheme = text.substr(0, mark);
-  const std::string_view host = text.substr(mark + kMark.size());
-  const auto is_scheme = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '+' || c == '-' || c == '.';
-  };
-  const auto is_host = [](char c) {
-    return c > ' ' && c < '\x7F' && !(c >= 'A' && c <= 'Z') &&
-           std::string_view("/?#@\\*\"<>").find(c) == std::string_view::npos;
-  };
-  return std::ranges::all_of(scheme, is_scheme) && !host.empty() && !host.starts_with(':') &&
-         std::ranges::all_of(host, is_host);
+  const std::string_view authority = text.substr(mark + kMark.size());
+  const size_t bracket = authority.rfind(']');  // an IPv6 address has colons of its own
+  const size_t colon = authority.find(':', bracket == std::string_view::npos ? 0 : bracket);
+  const std::string_view host = authority.substr(0, colon);
+  return !host.empty() && std::ranges::all_of(host, is_host_char) &&
+         (colon == std::string_view::npos || is_port(authority.substr(colon + 1)));
 }
 
 Headers Cors::headers_for(const HttpRequest& request) const {
