@@ -92,8 +92,7 @@ Result<std::string> ModelCatalogue::add_name(std::string_view name) {
   const std::lock_guard lock(mutex_);
   const auto found = std::ranges::find(models_, model->found.name, &FoundModel::name);
   const std::ptrdiff_t index = found - models_.begin();
-  if (index >= static_cast<std::ptrdiff_t>(n_added_)) {
-    const auto begin = static_cast<std::ptrdiff_t>(n_added_);
+  if (found != models_.end() && index >= static_cast<std::ptrdiff_t>(n_added_)) {
     models_.erase(found);
     files_.erase(files_.begin() + index);
     insert(n_added_, *model);
