@@ -6,8 +6,11 @@
 #include <charconv>
 #include <filesystem>
 #include <limits>
+#include <optional>
+#include <string_view>
 #include <system_error>
 
+#include "base/checked.h"
 #include "host.h"
 #include "input_file.h"
 #include "model_name.h"
@@ -30,24 +33,42 @@ constexpr uint64_t kLeastBodyBytes = 1024;       // less refuses what ordinary c
 constexpr uint64_t kLeastMemoryBytes = 1 << 20;  // no model with its activations takes less
 constexpr uint64_t kMostBytes = std::numeric_limits<int64_t>::max();
 
-bool read_number(const std::string& text, uint64_t& number) {
+// "500000000", "96MiB", "2 GB": MB counts in thousands, MiB in 1024. CLI11's own reader would take
+// -1 for 2^64 - 1, and a unit without a number.
+std::optional<uint64_t> read_bytes(const std::string& text) {
+  uint64_t n_bytes = 0;
   const char* const end = text.data() + text.size();
-  const auto [rest, error] = std::from_chars(text.data(), end, number);
-  return error == std::errc() && rest == end;
+  const auto [rest, error] = std::from_chars(text.data(), end, n_bytes);
+  if (error != std::errc()) {
+    return std::nullopt;
+  }
+  const std::string unit = CLI::detail::to_lower(CLI::detail::trim_copy(std::string(rest, end)));
+  if (unit.empty() || unit == "b") {
+    return n_bytes;
+  }
+  const size_t power = std::string_view("kmgtpe").find(unit.front());
+  const std::string_view kind = std::string_view(unit).substr(1);
+  const bool is_binary = kind == "i" || kind == "ib";
+  if (power == std::string_view::npos || (!is_binary && !kind.empty() && kind != "b")) {
+    return std::nullopt;
+  }
+  std::optional<uint64_t> product = n_bytes;
+  for (size_t i = 0; product && i <= power; ++i) {
+    product = checked_mul(*product, is_binary ? 1024 : 1000);
+  }
+  return product;
 }
 
-// "500000000", "96MiB", "2GB". A sign is refused here: CLI11 would take -1 for 2^64 - 1.
 CLI::Validator bytes_of_at_least(uint64_t least) {
   const auto read = [least](std::string& text) {
-    const std::string typed = text;
-    uint64_t n_bytes = 0;
-    const bool is_read = typed.find_first_of("+-") == std::string::npos &&
-                         CLI::AsSizeValue(true)(text).empty() && read_number(text, n_bytes);
-    return is_read && n_bytes >= least && n_bytes <= kMostBytes
-               ? std::string()
-               : fmt::format(
-                     "got '{}'; expected a size of at least {} bytes, such as 500000000 or 96MiB",
-                     printable(typed), least);
+    const std::optional<uint64_t> n_bytes = read_bytes(text);
+    if (!n_bytes || *n_bytes < least || *n_bytes > kMostBytes) {
+      return fmt::format(
+          "got '{}'; expected a size of at least {} bytes, such as 500000000 or 96MiB",
+          printable(text), least);
+    }
+    text = std::to_string(*n_bytes);
+    return std::string();
   };
   return CLI::Validator(read, "");
 }

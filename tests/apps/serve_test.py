@@ -156,7 +156,7 @@ class Start(unittest.TestCase):
             self.assertEqual(server.exit_code(), 0)
             for line in server.lines[1:]:
                 self.assertRegex(line, r"\A20\d\d-\d\d-\d\dT")
-            self.assertTrue(any(r"'caf\ufffd\x0aready' loaded" in line for line in server.lines), server.lines)
+            self.assertTrue(any("'caf\ufffd\\x0aready' loaded" in line for line in server.lines), server.lines)
 
     def test_lines_for_programs_are_json(self):
         with Server("--log-format", "json") as server:
@@ -211,18 +211,18 @@ class Refusals(unittest.TestCase):
 
     def test_sizes_that_cannot_be_meant(self):
         for flag, least in (("--kv-bytes", 1), ("--memory-bytes", 1 << 20), ("--max-body-bytes", 1024)):
-            for value in ("-1", "+5000000", "0", "-0", "5e6", "1.5GB", "0x100000", "lots", "96MiX", "MiB",
+            for value in ("-1", "+5000000", "0", "-0", "5e6", "1.5GB", "0x100000", "lots", "96MiX", "MiB", "MiB5",
                           "99999999999999999999", "16EiB", str(least - 1), str(1 << 63)):
                 with self.subTest(flag=flag, value=value):
                     self.assert_refused(refused(f"{flag}={value}"), 2, f"{flag}: got '{value}'; expected a size of at "
                                         f"least {least} bytes")
 
     def test_a_pool_that_holds_no_request(self):
-        # A block is 2 (keys and values) * 5 layers * 4 heads * 8 numbers of 2 bytes * 16 tokens.
-        self.assert_refused(refused("--port", 0, STORIES, "--kv-bytes", 10_239), 1, "stories260K", "--kv-bytes",
-                            "expected --kv-bytes of at least 20480")
-        self.assert_refused(refused("--port", 0, STORIES, "--ctx", 100, "--kv-bytes", 81_919), 1, "100 tokens",
-                            "expected --kv-bytes of at least 81920")  # 7 blocks, and one that is being filled
+        # A block is 2 (keys and values) * 5 layers * 4 heads * 16 places of 2 bytes (for 8 numbers) * 16 tokens.
+        self.assert_refused(refused("--port", 0, STORIES, "--kv-bytes", 40_959), 1, "stories260K", "--kv-bytes",
+                            "expected --kv-bytes of at least 40960")
+        self.assert_refused(refused("--port", 0, STORIES, "--ctx", 100, "--kv-bytes", 163_839), 1, "100 tokens",
+                            "expected --kv-bytes of at least 163840")  # 7 blocks, and one that is being filled
 
     def test_an_origin_that_no_browser_sends(self):
         for origin in ("foo", "null", "https://a.example/", "https://A.example", "a.example:80", "https://*.example"):
