@@ -1,10 +1,8 @@
 #include "server/cors.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cstdint>
 #include <string_view>
-#include <system_error>
 
 namespace quern::server {
 namespace {
@@ -34,10 +32,15 @@ bool is_host_char(char c) {
 }
 
 bool is_port(std::string_view text) {
-  uint16_t port = 0;
-  const char* const end = text.data() + text.size();
-  const auto [rest, error] = std::from_chars(text.data(), end, port);
-  return error == std::errc() && rest == end && port != 0;
+  constexpr uint32_t kMost = 65535;
+  uint32_t port = 0;
+  for (const char c : text) {
+    if (c < '0' || c > '9' || port > kMost) {
+      return false;
+    }
+    port = port * 10 + static_cast<uint32_t>(c - '0');
+  }
+  return port > 0 && port <= kMost;
 }
 
 }  // namespace

@@ -11,8 +11,8 @@ TEST(Utf8, KnowsAWholeTextOfIt) {
     EXPECT_TRUE(is_valid_utf8(text)) << text;
   }
   // A Latin-1 byte, a lone continuation, an overlong form, a surrogate, beyond U+10FFFF, a cut end.
-  for (const char* text : {"caf\xe9", "\x80", "a\xc0\xaf", "\xed\xa0\x80", "\xf4\x90\x80\x80",
-                           "ok\xe2\x82"}) {
+  for (const char* text :
+       {"caf\xe9", "\x80", "a\xc0\xaf", "\xed\xa0\x80", "\xf4\x90\x80\x80", "ok\xe2\x82"}) {
     EXPECT_FALSE(is_valid_utf8(text)) << text;
   }
 }
