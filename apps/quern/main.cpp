@@ -1,9 +1,12 @@
 // quern: the command line. Each subcommand is one thin file beside this one.
+#include <algorithm>
 #include <cstdio>
 #include <exception>
 #include <new>
 #include <sstream>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/interrupt.h"
@@ -21,6 +24,20 @@ constexpr Register kCommands[] = {
     register_perplexity, register_bench,    register_show,       register_list,     register_serve,
 };
 
+// Quern's own validators say what they expected.
+quern::Error usage_error(std::string what) {
+  constexpr std::string_view kMark = "; expected ";
+  const size_t mark = what.rfind(kMark);
+  std::string expected = mark == std::string::npos
+                             ? "flags and arguments as `quern COMMAND --help` lists them"
+                             : what.substr(mark + kMark.size());
+  what.resize(std::min(mark, what.size()));
+  return {.kind = quern::ErrorKind::usage,
+          .where = "usage",
+          .what = std::move(what),
+          .expected = std::move(expected)};
+}
+
 // Help and version are asked for; everything else that stops the parser is wrong usage.
 int end_of_parsing(const CLI::App& app, const CLI::ParseError& reason) {
   if (reason.get_exit_code() == static_cast<int>(CLI::ExitCodes::Success)) {
@@ -30,15 +47,15 @@ int end_of_parsing(const CLI::App& app, const CLI::ParseError& reason) {
     return code;
   }
   const std::vector<std::string> unknown = app.remaining();
-  const bool no_command = app.get_subcommands().empty();
+  if (!app.get_subcommands().empty()) {
+    return report(usage_error(reason.what()));
+  }
   return report({.kind = quern::ErrorKind::usage,
                  .where = "usage",
-                 .what = no_command && !unknown.empty()
-                             ? "unknown command '" + quern::printable(unknown.front()) + "'"
-                             : reason.what(),
-                 .expected = no_command
-                                 ? "a command that `quern --help` lists"
-                                 : "flags and arguments as `quern COMMAND --help` lists them"});
+                 .what = unknown.empty()
+                             ? reason.what()
+                             : "unknown command '" + quern::printable(unknown.front()) + "'",
+                 .expected = "a command that `quern --help` lists"});
 }
 
 // Every command ends with an exit code, whatever a terminal or a pipe does to it; a command that

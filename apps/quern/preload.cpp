@@ -11,11 +11,9 @@ Result<std::vector<std::string>> Preload::names(const std::vector<std::string>& 
   std::vector<std::string> names;
   for (const std::string& model : models) {
     std::error_code ignored;
-    std::string name = model;
     // A name may have a slash too; a file that is there comes first.
-    if (std::filesystem::exists(model, ignored) || model.starts_with('/')) {
-      QUERN_ASSIGN(name, manager.add_file(model));
-    }
+    const bool is_path = std::filesystem::exists(model, ignored) || model.starts_with('/');
+    QUERN_ASSIGN(std::string name, is_path ? manager.add_file(model) : manager.add_name(model));
     QUERN_TRY(manager.examine(name));
     names.push_back(std::move(name));
   }

@@ -54,17 +54,23 @@ Result<std::string> prompt_text(const Options& options) {
   return text;
 }
 
-// Whether prompts go to the model as they stand, which a model without a template forces.
+// Whether prompts go to the model as they stand, which a model without a template forces. One that
+// was made for a template answers badly without it: a broken one is left out only when asked.
 Result<bool> is_raw(const Options& options, const LoadedModel& model) {
   if (options.raw || model.chat_template() != nullptr) {
     return options.raw;
+  }
+  if (model.template_error() != nullptr) {
+    return fail({.where = "run",
+                 .what = "the model " + why_no_template(model),
+                 .expected = "--raw, which gives it the prompt as it stands"});
   }
   if (options.system) {
     return fail({.where = "run",
                  .what = "--system needs a chat template, and this model has none",
                  .expected = "the instructions in the prompt itself"});
   }
-  print_err("quern: the model has no chat template: the prompt goes to it as it stands\n");
+  print_err("quern: the model {}: the prompt goes to it as it stands\n", why_no_template(model));
   return true;
 }
 

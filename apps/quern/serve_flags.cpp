@@ -3,13 +3,18 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 #include <filesystem>
 #include <limits>
+#include <optional>
+#include <string_view>
 #include <system_error>
 
+#include "base/checked.h"
 #include "host.h"
 #include "input_file.h"
 #include "model_name.h"
+#include "server/cors.h"
 #include "server/server.h"
 #include "session.h"
 #include "text/printable.h"
@@ -24,8 +29,49 @@ constexpr uint32_t kMaxCount = 1'000'000;
 
 const CLI::Range kSeconds(uint32_t{1}, kMaxSeconds);
 
-// "500000000", "96MiB", "2GB".
-const CLI::AsSizeValue kBytes(true);
+constexpr uint64_t kLeastBodyBytes = 1024;       // less refuses what ordinary clients send
+constexpr uint64_t kLeastMemoryBytes = 1 << 20;  // no model with its activations takes less
+constexpr uint64_t kMostBytes = std::numeric_limits<int64_t>::max();
+
+// "500000000", "96MiB", "2 GB": MB counts in thousands, MiB in 1024. CLI11's own reader would take
+// -1 for 2^64 - 1, and a unit without a number.
+std::optional<uint64_t> read_bytes(const std::string& text) {
+  uint64_t n_bytes = 0;
+  const char* const end = text.data() + text.size();
+  const auto [rest, error] = std::from_chars(text.data(), end, n_bytes);
+  if (error != std::errc()) {
+    return std::nullopt;
+  }
+  const std::string unit = CLI::detail::to_lower(CLI::detail::trim_copy(std::string(rest, end)));
+  if (unit.empty() || unit == "b") {
+    return n_bytes;
+  }
+  const size_t power = std::string_view("kmgtpe").find(unit.front());
+  const std::string_view kind = std::string_view(unit).substr(1);
+  const bool is_binary = kind == "i" || kind == "ib";
+  if (power == std::string_view::npos || (!is_binary && !kind.empty() && kind != "b")) {
+    return std::nullopt;
+  }
+  std::optional<uint64_t> product = n_bytes;
+  for (size_t i = 0; product && i <= power; ++i) {
+    product = checked_mul(*product, is_binary ? 1024 : 1000);
+  }
+  return product;
+}
+
+CLI::Validator bytes_of_at_least(uint64_t least) {
+  const auto read = [least](std::string& text) {
+    const std::optional<uint64_t> n_bytes = read_bytes(text);
+    if (!n_bytes || *n_bytes < least || *n_bytes > kMostBytes) {
+      return fmt::format(
+          "got '{}'; expected a size of at least {} bytes, such as 500000000 or 96MiB",
+          printable(text), least);
+    }
+    text = std::to_string(*n_bytes);
+    return std::string();
+  };
+  return CLI::Validator(read, "");
+}
 
 void add_http_flags(CLI::App& command, ServeFlags& flags) {
   server::ServerConfig& http = flags.http;
@@ -53,7 +99,7 @@ void add_http_flags(CLI::App& command, ServeFlags& flags) {
   command
       .add_option("--max-body-bytes", http.max_body_bytes, "Longest request body (default: 32MiB)")
       ->type_name("BYTES")
-      ->transform(kBytes);
+      ->transform(bytes_of_at_least(kLeastBodyBytes));
 }
 
 void add_timeout_flags(CLI::App& command, ServeFlags& flags) {
@@ -95,7 +141,7 @@ void add_engine_flags(CLI::App& command, ServeFlags& flags) {
                   "Memory for keys and values (default: max-seqs contexts, at most half of the "
                   "memory available)")
       ->type_name("BYTES")
-      ->transform(kBytes);
+      ->transform(bytes_of_at_least(1));  // how much one request needs, the model's file tells
   add_kv_type_flag(command, flags.kv_type);
   command.add_option("--max-queue", flags.max_queue, "Waiting requests (default: 1024)")
       ->type_name("N")
@@ -119,7 +165,7 @@ void add_model_memory_flags(CLI::App& command, ServeFlags& flags) {
       .add_option("--memory-bytes", flags.memory_bytes,
                   "Memory for all loaded models (default: what the machine has)")
       ->type_name("BYTES")
-      ->transform(kBytes);
+      ->transform(bytes_of_at_least(kLeastMemoryBytes));
   command
       .add_option("--threads", flags.n_threads,
                   "Threads (default: the cores that this process may use)")
@@ -187,6 +233,20 @@ Status check_keys(const std::vector<std::string>& keys) {
   return {};
 }
 
+// An origin that no browser sends would allow nothing, without a word.
+Status check_origins(const std::vector<std::string>& origins) {
+  for (const std::string& origin : origins) {
+    if (origin != "*" && !server::is_origin(origin)) {
+      return fail(
+          {.kind = ErrorKind::usage,
+           .where = "serve",
+           .what = fmt::format("--cors-origin '{}' is no web origin", printable(origin)),
+           .expected = "a scheme and a host in lower case as in https://chat.example.org, or '*'"});
+    }
+  }
+  return {};
+}
+
 }  // namespace
 
 void add_serve_flags(CLI::App& command, ServeFlags& flags) {
@@ -210,6 +270,7 @@ Result<server::ServerConfig> server_config(const ServeFlags& flags, const Log& l
     warn_when_readable(flags.api_key_file, log);
   }
   QUERN_TRY(check_keys(config.api_keys));
+  QUERN_TRY(check_origins(config.cors_origins));
   if (config.api_keys.empty() && !flags.insecure && !server::is_loopback(config.host)) {
     return fail(
         {.kind = ErrorKind::usage,

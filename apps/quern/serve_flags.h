@@ -39,7 +39,8 @@ struct ServeFlags {
 void add_serve_flags(CLI::App& command, ServeFlags& flags);
 
 // What the HTTP server and the models are made of. Errors: a key file that cannot be read, a key
-// that no header can carry, an address that others can reach without a key.
+// that no header can carry, an origin that no browser sends, an address that others can reach
+// without a key.
 Result<server::ServerConfig> server_config(const ServeFlags& flags, const Log& log);
 ModelManagerConfig manager_config(const ServeFlags& flags);
 

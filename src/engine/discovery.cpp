@@ -220,6 +220,7 @@ class Catalogue {
         continue;
       }
       files_.insert(file);
+      model.name = name_in_utf8(model.name);
       model.name = unique_name(model);
       models_.push_back(std::move(model));
     }

@@ -34,7 +34,7 @@ enum class ModelSource { store, folder, ollama, lm_studio, hugging_face, llama_c
 std::string_view name(ModelSource source);
 
 struct FoundModel {
-  std::string name;            // unique in the list; what a user types
+  std::string name;            // unique in the list, and UTF-8; what a user types
   std::filesystem::path path;  // may be missing on disk when `error` says so
   ModelSource source = ModelSource::store;
   std::string error;  // why the program's own records do not lead to a file; usually empty

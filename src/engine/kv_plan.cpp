@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "base/checked.h"
 #include "scheduler/sequence.h"
 
 namespace quern {
@@ -12,6 +13,11 @@ namespace {
 
 // Without a wish, the pool takes at most so much of the memory that is free.
 constexpr uint64_t kPoolShare = 2;
+
+uint64_t megabytes(uint64_t n_blocks, uint64_t bytes_per_block) {
+  return checked_mul(n_blocks, bytes_per_block).value_or(std::numeric_limits<uint64_t>::max()) >>
+         20;
+}
 
 }  // namespace
 
@@ -27,7 +33,7 @@ Result<KvPlan> plan_kv(const KvWish& wish, const KvLimits& limits) {
         {.kind = ErrorKind::out_of_memory,
          .where = "engine",
          .what = fmt::format("a context of {} tokens takes {} MB, {} MB are free for it", context,
-                             (context_blocks + 1) * limits.bytes_per_block >> 20U, budget >> 20U),
+                             megabytes(context_blocks + 1, limits.bytes_per_block), budget >> 20U),
          .expected = "a shorter context (--ctx)"});
   }
   const uint64_t wanted_blocks = context_blocks * std::max(wish.max_seqs, 1U) + 1;

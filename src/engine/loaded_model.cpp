@@ -18,7 +18,7 @@ namespace {
 Status check_memory(const ModelCard& card) {
   constexpr uint64_t kHeadroomBytes = uint64_t{64} << 20;
   const uint64_t available = available_memory_bytes();
-  if (card.tensor_bytes() + kHeadroomBytes > available) {
+  if (available < kHeadroomBytes || card.tensor_bytes() > available - kHeadroomBytes) {
     return fail({.kind = ErrorKind::out_of_memory,
                  .where = "model",
                  .what = fmt::format("the weights take {} MB, {} MB of memory are available",
@@ -96,6 +96,7 @@ Result<std::unique_ptr<LoadedModel>> LoadedModel::load(LoadOptions options, cons
       loaded->template_ = std::move(*parsed);
     } else {
       log.warn("the model's chat template cannot be used: " + parsed.error().to_string());
+      loaded->template_error_ = std::move(parsed).error();
     }
   }
   return loaded;

@@ -42,6 +42,8 @@ class LoadedModel {
   const Tokenizer& tokenizer() const { return *tokenizer_; }
   // Null when the file has none, or one that cannot be parsed (told on the log).
   const ChatTemplate* chat_template() const { return template_ ? &*template_ : nullptr; }
+  // Why the file's own template cannot be parsed; null when it can be, or there is none.
+  const Error* template_error() const { return template_error_ ? &*template_error_ : nullptr; }
   Backend& backend() { return *backend_; }
   Model& model() { return *model_; }
 
@@ -56,6 +58,7 @@ class LoadedModel {
   std::unique_ptr<Backend> backend_;  // outlives the model's weights
   std::unique_ptr<const Tokenizer> tokenizer_;
   std::optional<ChatTemplate> template_;
+  std::optional<Error> template_error_;
   std::unique_ptr<Model> model_;
 };
 

@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <limits>
 
+#include "base/checked.h"
 #include "kernels/kernel_table.h"
 #include "model/activation_estimate.h"
 #include "scheduler/sequence.h"
@@ -15,7 +17,38 @@ namespace {
 constexpr uint64_t kLeastContext = 4096;
 constexpr uint64_t kRoomShare = 2;
 
+constexpr uint64_t kTooMuch = std::numeric_limits<uint64_t>::max();
+
+// Of the one request that is promised: of config.max_context tokens, or of a block; and one block
+// that is being filled.
+uint64_t least_blocks(const EngineConfig& config) {
+  return uint64_t{n_kv_blocks(std::max(config.max_context, 1U))} + 1;
+}
+
+std::unexpected<Error> pool_too_small(const EngineConfig& config, uint64_t block_bytes) {
+  const uint64_t n_blocks = least_blocks(config);
+  const std::string request =
+      config.max_context == 0 ? "the shortest request"
+                              : fmt::format("a request of {} tokens (--ctx)", config.max_context);
+  return fail({.kind = ErrorKind::unsupported,
+               .where = "engine",
+               .what = fmt::format("{} bytes for keys and values (--kv-bytes) cannot hold {}: {} "
+                                   "blocks of {} bytes",
+                                   config.kv_bytes, request, n_blocks, block_bytes),
+               .expected = fmt::format("--kv-bytes of at least {}",
+                                       checked_mul(n_blocks, block_bytes).value_or(kTooMuch))});
+}
+
 }  // namespace
+
+uint64_t MemoryNeed::least_pool_bytes() const {
+  return checked_mul(n_least_blocks, block_bytes).value_or(kTooMuch);
+}
+
+uint64_t MemoryNeed::least_bytes() const {
+  const auto sum = checked_add(weights_bytes, activations_bytes);
+  return sum ? checked_add(*sum, least_pool_bytes()).value_or(kTooMuch) : kTooMuch;
+}
 
 uint64_t kv_block_bytes(const ModelConfig& config, KvDType dtype) {
   return 2 * uint64_t{config.n_layers} * config.n_kv_heads * kv_head_bytes(dtype, config.head_dim);
@@ -34,13 +67,8 @@ Result<MemoryNeed> memory_need(const ModelCard& card, const EngineConfig& config
   need.block_bytes = kv_block_bytes(model, config.kv_dtype);
   if (config.kv_bytes != 0) {
     need.n_most_blocks = need.n_least_blocks = config.kv_bytes / need.block_bytes;
-    if (need.n_most_blocks < 2) {
-      return fail(
-          {.kind = ErrorKind::out_of_memory,
-           .where = "engine",
-           .what = fmt::format("{} bytes for keys and values hold less than two blocks of {}",
-                               config.kv_bytes, need.block_bytes),
-           .expected = fmt::format("at least {} (--kv-bytes)", 2 * need.block_bytes)});
+    if (need.n_most_blocks < least_blocks(config)) {
+      return pool_too_small(config, need.block_bytes);
     }
     return need;
   }

@@ -24,12 +24,13 @@ struct MemoryNeed {
   uint64_t n_most_blocks = 0;
   uint64_t n_least_blocks = 0;
 
-  uint64_t least_bytes() const {
-    return weights_bytes + activations_bytes + n_least_blocks * block_bytes;
-  }
+  // More than any machine has where the sums are beyond 64 bits.
+  uint64_t least_pool_bytes() const;
+  uint64_t least_bytes() const;
 };
 
-// Errors: hyper-parameters that cannot be used.
+// Errors: hyper-parameters that cannot be used; a config.kv_bytes that cannot hold one request,
+// which no waiting changes (unsupported, with the least that is needed).
 Result<MemoryNeed> memory_need(const ModelCard& card, const EngineConfig& config,
                                uint32_t max_batch_tokens);
 

@@ -19,9 +19,9 @@ constexpr int64_t kFreshUs = 1'000'000;
 std::string name_of_file(const fs::path& path) {
   const std::string file_name = path.filename().string();
   if (const auto split = parse_split_name(file_name)) {
-    return split->base;
+    return name_in_utf8(split->base);
   }
-  return path.extension() == ".gguf" ? path.stem().string() : file_name;
+  return name_in_utf8(path.extension() == ".gguf" ? path.stem().string() : file_name);
 }
 
 KnownModel known(FoundModel found) {
@@ -82,6 +82,23 @@ Result<std::string> ModelCatalogue::add_file(const fs::path& path) {
   ++n_added_;
   scanned_us_.reset();  // a scanned name may have to give way
   return model.found.name;
+}
+
+Result<std::string> ModelCatalogue::add_name(std::string_view name) {
+  const std::optional<KnownModel> model = find(name);
+  if (!model) {
+    return fail(unknown(name));
+  }
+  const std::lock_guard lock(mutex_);
+  const auto found = std::ranges::find(models_, model->found.name, &FoundModel::name);
+  const std::ptrdiff_t index = found - models_.begin();
+  if (found != models_.end() && index >= static_cast<std::ptrdiff_t>(n_added_)) {
+    models_.erase(found);
+    files_.erase(files_.begin() + index);
+    insert(n_added_, *model);
+    ++n_added_;
+  }
+  return model->found.name;
 }
 
 std::optional<KnownModel> ModelCatalogue::find(std::string_view name) const {

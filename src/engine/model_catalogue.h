@@ -28,6 +28,9 @@ class ModelCatalogue {
   // The name for requests; the listed one where the file lies in a known folder. An error when
   // there is no file.
   Result<std::string> add_file(const std::filesystem::path& path);
+  // The same for a model that the operator gave by its name, as known at the last refresh: what the
+  // list writes for it, which no file that is added later takes away. not_found.
+  Result<std::string> add_name(std::string_view name);
 
   // As find_named(), among what was known at the last refresh.
   std::optional<KnownModel> find(std::string_view name) const;
@@ -40,7 +43,7 @@ class ModelCatalogue {
   bool is_fresh(int64_t now_us) const;
 
   std::vector<FoundModel> list() const;
-  // Of the one file added, or of the only model there is; else empty.
+  // Of the one model added, by file or by name, or of the only model there is; else empty.
   std::string default_name() const;
 
  private:

@@ -8,6 +8,8 @@
 
 #include "engine/model_manager_impl.h"
 #include "gguf/reader.h"
+#include "model/registry.h"
+#include "model/tokenizer_from_card.h"
 
 namespace quern {
 namespace {
@@ -18,13 +20,20 @@ uint64_t megabytes(uint64_t n_bytes) {
 
 // Rounded up: so much is needed.
 uint64_t needed_megabytes(uint64_t n_bytes) {
-  return megabytes(n_bytes + (1 << 20) - 1);
+  constexpr uint64_t kPart = (1 << 20) - 1;
+  return megabytes(n_bytes) + ((n_bytes & kPart) != 0 ? 1 : 0);
+}
+
+Result<MemoryNeed> need_of_card(const ModelCard& card, const ModelManagerConfig& config) {
+  QUERN_TRY(check_runnable(card));
+  QUERN_TRY(check_tokenizer(card, {.allow_unknown_pre = config.allow_unknown_pre}));
+  return memory_need(card, config.engine.engine, config.max_batch_tokens);
 }
 
 std::string parts_of(const MemoryNeed& need) {
   return fmt::format("at least {} MB (weights {}, KV {}, activations {})",
                      needed_megabytes(need.least_bytes()), needed_megabytes(need.weights_bytes),
-                     needed_megabytes(need.n_least_blocks * need.block_bytes),
+                     needed_megabytes(need.least_pool_bytes()),
                      needed_megabytes(need.activations_bytes));
 }
 
@@ -57,6 +66,7 @@ void ModelManager::Impl::load_next(const SharedLoad& load) {
     log_.info(fmt::format("model '{}' loaded in {} ms: {} MB, context {}", name,
                           served.load_duration_us / kMicrosPerMilli, megabytes(served.bytes),
                           served.engine->max_context()));
+    warn_beyond_training(served);
   } else {
     log_.warn(
         fmt::format("model '{}' is not loaded: {}", name, outcome.result.error().to_string()));
@@ -69,6 +79,18 @@ void ModelManager::Impl::load_next(const SharedLoad& load) {
   }
   for (auto& [ready, answer] : answers) {
     ready(std::move(answer));
+  }
+}
+
+// --ctx is one wish for all models, and what a model writes beyond its own context is often
+// senseless.
+void ModelManager::Impl::warn_beyond_training(const ServedModel& served) const {
+  const uint32_t trained = served.loaded->model().config().max_context;
+  if (served.engine->max_context() > trained) {
+    log_.warn(
+        fmt::format("model '{}' was made for {} tokens; requests of up to {} are taken (--ctx), "
+                    "whose answers may be poor",
+                    served.name, trained, served.engine->max_context()));
   }
 }
 
@@ -92,11 +114,15 @@ ModelManager::Impl::Outcome ModelManager::Impl::attempt(Load& load) {
   }
 }
 
-// Of a file that is read to its header's end. An error too when memory_bytes can never hold it.
+// Of a file that is read to its header's end. An error too when it can never run here: nothing may
+// be evicted for such a model.
 Result<MemoryNeed> ModelManager::Impl::need_of(const FoundModel& found) const {
   QUERN_ASSIGN(const ModelCard card, read_model_card(found.path));
-  QUERN_ASSIGN(const MemoryNeed need,
-               memory_need(card, config_.engine.engine, config_.max_batch_tokens));
+  Result<MemoryNeed> needed = need_of_card(card, config_);
+  if (!needed) {
+    return fail_in(found.path.string(), std::move(needed).error());
+  }
+  const MemoryNeed need = *needed;
   if (config_.memory_bytes != 0 && need.least_bytes() > config_.memory_bytes) {
     return fail({.kind = ErrorKind::unsupported,
                  .where = "model",
@@ -155,7 +181,7 @@ Result<uint64_t> ModelManager::Impl::make_room(Load& load, const MemoryNeed& nee
   }
   const std::optional<uint64_t> kv_bytes = pool(shelf_.n_bytes());
   // Only this thread adds models, and none that stays was counted as gone.
-  return kv_bytes.value_or(need.n_least_blocks * need.block_bytes);
+  return kv_bytes.value_or(need.least_pool_bytes());
 }
 
 // The lock must be held.

@@ -103,6 +103,10 @@ Result<std::string> ModelManager::add_file(const std::filesystem::path& path) {
   return impl_->add_file(path);
 }
 
+Result<std::string> ModelManager::add_name(const std::string& name) {
+  return impl_->add_name(name);
+}
+
 Status ModelManager::examine(const std::string& name) {
   return impl_->examine(name);
 }
@@ -175,6 +179,11 @@ void ModelManager::Impl::stop() {
 
 Result<std::string> ModelManager::Impl::add_file(const std::filesystem::path& path) {
   return catalogue_.add_file(path);
+}
+
+Result<std::string> ModelManager::Impl::add_name(const std::string& name) {
+  catalogue_.refresh(now_us());
+  return catalogue_.add_name(name);
 }
 
 Status ModelManager::Impl::examine(const std::string& name) {

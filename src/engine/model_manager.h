@@ -110,9 +110,11 @@ class ModelManager {
   // Also the names that requests may use at all are these and list_models()': a path in a request
   // is never opened.
   Result<std::string> add_file(const std::filesystem::path& path);
+  // The same of a listed name, which comes back as the list writes it. Looks at the disk.
+  Result<std::string> add_name(const std::string& name);
 
   // What can be told of a model before it is loaded: that there is one of that name, that its file
-  // is whole, and that it can fit. Looks at the disk.
+  // is whole, that its architecture can be run, and that it can fit. Looks at the disk.
   Status examine(const std::string& name);
 
   // Calls `ready` exactly once, with a lease or with the error: at once in the caller's thread when
@@ -133,7 +135,8 @@ class ModelManager {
   std::vector<FoundModel> list() const;
   std::vector<ModelStatus> status() const;  // loading, ready and lately failed ones
   ModelCacheStats stats() const;
-  // The one model that a request without a name means, when there is just one; else empty.
+  // The one model that a request without a name means: the one that was added, or the only one
+  // there is; else empty.
   std::string default_name() const;
 
  private:

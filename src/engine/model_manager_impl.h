@@ -44,6 +44,7 @@ class ModelManager::Impl final : public LeaseKeeper, public std::enable_shared_f
   std::vector<ModelStatus> status() const;
   ModelCacheStats stats() const;
   std::string default_name();
+  Result<std::string> add_name(const std::string& name);
 
   void lease_ended(ServedModel& served) override;
 
@@ -88,6 +89,7 @@ class ModelManager::Impl final : public LeaseKeeper, public std::enable_shared_f
   // model_loading.cpp: the loader thread.
   void run_loads();
   void load_next(const SharedLoad& load);
+  void warn_beyond_training(const ServedModel& served) const;
   Outcome attempt(Load& load);
   Result<ModelShelf::Shared> load_in(Load& load, uint64_t kv_bytes);
   Result<uint64_t> make_room(Load& load, const MemoryNeed& need);

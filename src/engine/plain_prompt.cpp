@@ -1,5 +1,7 @@
 #include "engine/plain_prompt.h"
 
+#include <fmt/format.h>
+
 #include <ctime>
 #include <utility>
 
@@ -18,6 +20,15 @@ Result<std::vector<TokenId>> chat_prompt(const LoadedModel& model,
   prompt.now = local_time();
   QUERN_ASSIGN(const std::string text, model.render(std::move(prompt)));
   return model.tokenizer().encode(text, {.add_special = false, .parse_special = true});
+}
+
+std::string why_no_template(const LoadedModel& model) {
+  const Error* const error = model.template_error();
+  if (error == nullptr) {
+    return "has no chat template";
+  }
+  return fmt::format("has a chat template that does not parse ({}{}{})", error->what,
+                     error->expected.empty() ? "" : "; expected ", error->expected);
 }
 
 std::optional<TokenId> leading_bos(const Tokenizer& tokenizer) {

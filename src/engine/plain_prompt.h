@@ -3,6 +3,7 @@
 
 #include <ctime>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -17,6 +18,10 @@ namespace quern {
 // itself writes the tokens that begin a text. There must be a template.
 Result<std::vector<TokenId>> chat_prompt(const LoadedModel& model,
                                          std::vector<ChatMessage> messages);
+
+// What to say, after its name, of a model without a template to use: "has no chat template", or
+// "has a chat template that does not parse (line 3: ...)".
+std::string why_no_template(const LoadedModel& model);
 
 // What chat templates print as the time of day.
 std::tm local_time();

@@ -6,7 +6,6 @@
 
 #include "base/check.h"
 #include "model/registry.h"
-#include "text/printable.h"
 
 namespace quern {
 namespace {
@@ -18,20 +17,8 @@ constexpr uint32_t kMaxLogitRows = 32;
 
 Result<std::unique_ptr<Model>> Model::load(const ModelCard& card, Backend& backend,
                                            const ModelOptions& options) {
+  QUERN_TRY(check_runnable(card));
   const Architecture* architecture = find_architecture(card.architecture());
-  if (architecture == nullptr) {
-    return fail(
-        {.kind = ErrorKind::unsupported,
-         .where = "model",
-         .what = fmt::format("architecture '{}' is not supported", printable(card.architecture())),
-         .expected = "one of " + supported_architectures()});
-  }
-  if (card.tensors().empty()) {
-    return fail({.kind = ErrorKind::invalid_input,
-                 .where = "model",
-                 .what = "the file holds a vocabulary and no weights",
-                 .expected = "a model"});
-  }
   QUERN_ASSIGN(ModelConfig config, read_model_config(card));
   const TensorInfo* embedding = card.find_tensor("token_embd.weight");
   if (embedding == nullptr || embedding->shape.n_dims() != 2 || embedding->shape[0] > (1U << 26)) {

@@ -1,5 +1,9 @@
 #include "model/registry.h"
 
+#include <fmt/format.h>
+
+#include "text/printable.h"
+
 namespace quern {
 namespace {
 
@@ -27,6 +31,23 @@ std::string supported_architectures() {
     list += architecture.name;
   }
   return list;
+}
+
+Status check_runnable(const ModelCard& card) {
+  if (find_architecture(card.architecture()) == nullptr) {
+    return fail(
+        {.kind = ErrorKind::unsupported,
+         .where = "model",
+         .what = fmt::format("architecture '{}' is not supported", printable(card.architecture())),
+         .expected = "one of " + supported_architectures()});
+  }
+  if (card.tensors().empty()) {
+    return fail({.kind = ErrorKind::invalid_input,
+                 .where = "model",
+                 .what = "the file holds a vocabulary and no weights",
+                 .expected = "a model"});
+  }
+  return {};
 }
 
 }  // namespace quern

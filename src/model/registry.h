@@ -17,6 +17,9 @@ struct Architecture {
 const Architecture* find_architecture(std::string_view name);
 // "llama, qwen2, ..."
 std::string supported_architectures();
+// What can be told of a file before anything is done for it: an unsupported architecture (with the
+// list of those supported), a vocabulary without weights.
+Status check_runnable(const ModelCard& card);
 
 // Defined in arch/.
 Result<std::unique_ptr<Model>> load_llama(ModelConfig config, WeightLoader& loader);

@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "text/pretokenizer.h"
 #include "text/printable.h"
 
 namespace quern {
@@ -87,6 +88,11 @@ Result<TokenizerKind> kind_of(const ModelCard& card) {
                .expected = fmt::format("one of {}", known)});
 }
 
+std::string_view pre_of(const ModelCard& card) {
+  const bool is_gemma4 = card.string(key("model")) == "gemma4";
+  return is_gemma4 ? "gemma4" : card.string(key("pre")).value_or("");
+}
+
 std::vector<TokenType> token_types(const ModelCard& card) {
   std::vector<TokenType> types;
   if (const auto numbers = card.i64s(key("token_type"))) {
@@ -155,12 +161,19 @@ std::vector<std::string_view> copy_views(const Views& views) {
 
 }  // namespace
 
+Status check_tokenizer(const ModelCard& card, TokenizerOptions options) {
+  QUERN_ASSIGN(const TokenizerKind kind, kind_of(card));
+  if (kind == TokenizerKind::bpe) {
+    QUERN_TRY(resolve_pre(pre_of(card), options.allow_unknown_pre, Log()));  // told at the load
+  }
+  return {};
+}
+
 Result<std::unique_ptr<const Tokenizer>> make_tokenizer(const ModelCard& card, const Log& log,
                                                         TokenizerOptions options) {
   VocabSpec spec;
   QUERN_ASSIGN(spec.kind, kind_of(card));
-  const bool is_gemma4 = card.string(key("model")) == "gemma4";
-  spec.pre = is_gemma4 ? "gemma4" : card.string(key("pre")).value_or("");
+  spec.pre = pre_of(card);
   spec.allow_unknown_pre = options.allow_unknown_pre;
   spec.tokens = copy_views(card.strings(key("tokens")));
   spec.scores = card.f32s(key("scores")).value_or(std::vector<float>());

@@ -165,14 +165,21 @@ FinishCause Scheduler::missed_deadline(const Sequence& sequence, int64_t now_us)
   return now_us >= deadlines.total_us ? FinishCause::total_timeout : FinishCause::none;
 }
 
+// Marks the end; collect_finished() then moves the sequence.
+bool Scheduler::end_if_late(Sequence& sequence, int64_t now_us) {
+  const FinishCause cause = missed_deadline(sequence, now_us);
+  if (cause == FinishCause::none) {
+    return false;
+  }
+  sequence.finish_cause = cause;
+  end(sequence, FinishReason::timeout, now_us);
+  return true;
+}
+
 void Scheduler::expire(int64_t now_us) {
   for (const auto* const list : {&running_, &waiting_}) {
     for (const SequencePtr& sequence : *list) {
-      const FinishCause cause = missed_deadline(*sequence, now_us);
-      if (cause != FinishCause::none) {
-        sequence->finish_cause = cause;
-        end(*sequence, FinishReason::timeout, now_us);
-      }
+      end_if_late(*sequence, now_us);
     }
   }
   collect_finished();
@@ -180,13 +187,9 @@ void Scheduler::expire(int64_t now_us) {
 
 bool Scheduler::expire(SeqId id, int64_t now_us) {
   Sequence* const sequence = lookup(id);
-  const FinishCause cause =
-      sequence == nullptr ? FinishCause::none : missed_deadline(*sequence, now_us);
-  if (cause == FinishCause::none) {
+  if (sequence == nullptr || !end_if_late(*sequence, now_us)) {
     return false;
   }
-  sequence->finish_cause = cause;
-  end(*sequence, FinishReason::timeout, now_us);
   collect_finished();
   return true;
 }

@@ -132,6 +132,7 @@ class Scheduler {
   void end(Sequence& sequence, FinishReason reason, int64_t now_us);
   void collect_finished();
   FinishCause missed_deadline(const Sequence& sequence, int64_t now_us) const;
+  bool end_if_late(Sequence& sequence, int64_t now_us);
   Status check_references() const;
 
   // admission.cpp: who runs.

@@ -13,6 +13,7 @@ namespace quern::server {
 namespace {
 
 constexpr size_t kMaxPathChars = 256;
+constexpr size_t kMaxMessageChars = 4096;
 
 std::string_view name(LogLevel level) {
   switch (level) {
@@ -70,7 +71,7 @@ std::string access_line(const AccessRecord& record, bool as_json) {
 
 std::string message_line(LogLevel level, std::string_view message, bool as_json) {
   if (!as_json) {
-    return fmt::format("{} {} {}", timestamp(), name(level), message);
+    return fmt::format("{} {} {}", timestamp(), name(level), printable(message, kMaxMessageChars));
   }
   return dump({{"ts", timestamp()}, {"level", name(level)}, {"message", message}});
 }

@@ -97,8 +97,9 @@ boost::asio::awaitable<Api<ChatTokens>> chat_tokens(ServerContext& context, cons
   if (lease.model().chat_template() == nullptr) {
     ApiError error{.code = "no_chat_template",
                    .param = input.field,
-                   .message = "the model '" + lease.name() +
-                              "' has no chat template; expected a prompt for /v1/completions"};
+                   .message = fmt::format("the model '{}' {}; expected a prompt for {}",
+                                          lease.name(), why_no_template(lease.model()),
+                                          "/v1/completions, or raw in /api/generate")};
     co_return refuse(std::move(error));
   }
   const Wishes wishes{

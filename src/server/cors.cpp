@@ -1,6 +1,7 @@
 #include "server/cors.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <string_view>
 
 namespace quern::server {
@@ -15,7 +16,48 @@ bool is_header_list(std::string_view text) {
          });
 }
 
+// Source: RFC 3986, section 3.1, in the lower case that browsers write.
+bool is_scheme(std::string_view text) {
+  const auto is_letter = [](char c) { return c >= 'a' && c <= 'z'; };
+  const auto may_follow = [&](char c) {
+    return is_letter(c) || (c >= '0' && c <= '9') || c == '+' || c == '-' || c == '.';
+  };
+  return !text.empty() && is_letter(text.front()) && std::ranges::all_of(text, may_follow);
+}
+
+// What ends a host, and what a browser writes in another way.
+bool is_host_char(char c) {
+  return c > ' ' && c < '\x7F' && !(c >= 'A' && c <= 'Z') &&
+         std::string_view("/?#@\\*\"<>,;").find(c) == std::string_view::npos;
+}
+
+bool is_port(std::string_view text) {
+  constexpr uint32_t kMost = 65535;
+  uint32_t port = 0;
+  for (const char c : text) {
+    if (c < '0' || c > '9' || port > kMost) {
+      return false;
+    }
+    port = port * 10 + static_cast<uint32_t>(c - '0');
+  }
+  return port > 0 && port <= kMost;
+}
+
 }  // namespace
+
+bool is_origin(std::string_view text) {
+  constexpr std::string_view kMark = "://";
+  const size_t mark = text.find(kMark);
+  if (mark == std::string_view::npos || !is_scheme(text.substr(0, mark))) {
+    return false;
+  }
+  const std::string_view authority = text.substr(mark + kMark.size());
+  const size_t bracket = authority.rfind(']');  // an IPv6 address has colons of its own
+  const size_t colon = authority.find(':', bracket == std::string_view::npos ? 0 : bracket);
+  const std::string_view host = authority.substr(0, colon);
+  return !host.empty() && std::ranges::all_of(host, is_host_char) &&
+         (colon == std::string_view::npos || is_port(authority.substr(colon + 1)));
+}
 
 Headers Cors::headers_for(const HttpRequest& request) const {
   const std::string_view origin = request.header("origin");

@@ -4,11 +4,16 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "server/http_types.h"
 
 namespace quern::server {
+
+// Whether a browser may send this as a page's origin: scheme://host[:port] in lower case, without a
+// path. Source: RFC 6454, section 6.2.
+bool is_origin(std::string_view text);
 
 class Cors {
  public:

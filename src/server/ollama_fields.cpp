@@ -42,8 +42,7 @@ void read_sampling_options(Fields& options, SamplingFields& out) {
   options.real("top_p", out.top_p, {0, 1});
   options.real("min_p", out.min_p, {0, 1});
   options.real("typical_p", out.typical_p, {0.001, 1});
-  options.real("repeat_penalty", out.repetition_penalty, {0.01, 100});
-  options.integer("repeat_last_n", out.penalty_last_n, {-1, kMaxPenaltyWindow});
+  read_repeat(options, out);
   options.real("presence_penalty", out.presence_penalty, {-2, 2});
   options.real("frequency_penalty", out.frequency_penalty, {-2, 2});
   options.integer("seed", out.seed,

@@ -75,7 +75,10 @@ boost::asio::awaitable<Api<ChatTokens>> raw_tokens(ServerContext& context, const
 
 boost::asio::awaitable<Api<ChatTokens>> prompt_of(ServerContext& context, const ModelLease& lease,
                                                   OllamaCall& call) {
-  const bool is_text = !call.is_chat && (call.is_raw || lease.model().chat_template() == nullptr);
+  // A model made for a template answers badly without it: only raw may leave out a broken one.
+  const LoadedModel& model = lease.model();
+  const bool has_none = model.chat_template() == nullptr && model.template_error() == nullptr;
+  const bool is_text = !call.is_chat && (call.is_raw || has_none);
   if (is_text && !call.input.reasoning_field.empty()) {
     co_return refuse(no_thinking(call.input.reasoning_field, lease.name()));
   }

@@ -83,13 +83,7 @@ Json chat_logprobs(std::vector<Json> content) {
 }
 
 std::string token_name(std::string_view bytes) {
-  bool is_text = true;
-  for (std::string_view rest = bytes; !rest.empty() && is_text;) {
-    const Utf8Char c = decode_utf8(rest);
-    is_text = c.valid;
-    rest.remove_prefix(c.n_bytes);
-  }
-  if (is_text) {
+  if (is_valid_utf8(bytes)) {
     return std::string(bytes);
   }
   std::string name = "bytes:";

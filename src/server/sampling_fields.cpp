@@ -101,13 +101,17 @@ void read_llama_sampling(Fields& fields, SamplingFields& out) {
   fields.integer("dry_penalty_last_n", out.dry_penalty_last_n, {-1, kMaxPenaltyWindow});
   fields.real("dynatemp_range", out.dynatemp_range, {0, 100});
   fields.real("dynatemp_exponent", out.dynatemp_exponent, {0, 100});
-  fields.real("repeat_penalty", out.repetition_penalty, {0.01, 100});
-  fields.integer("repeat_last_n", out.penalty_last_n, {-1, kMaxPenaltyWindow});
+  read_repeat(fields, out);
   read_mirostat(fields, out);
   fields.unsupported("dry_sequence_breakers", "repetitions are sought across all of the text");
 }
 
 }  // namespace
+
+void read_repeat(Fields& fields, SamplingFields& out) {
+  fields.real("repeat_penalty", out.repetition_penalty, {0.01, 100});
+  fields.integer("repeat_last_n", out.penalty_last_n, {-1, kMaxPenaltyWindow});
+}
 
 void read_mirostat(Fields& fields, SamplingFields& out) {
   std::optional<int32_t> version;

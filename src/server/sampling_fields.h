@@ -55,6 +55,8 @@ struct SamplingFields {
 // typical_p, top_n_sigma, xtc_*, dry_*, dynatemp_*, mirostat*, repeat_penalty (repetition_penalty
 // counts more), repeat_last_n. n_logprobs is the caller's to read: routes name it differently.
 void read_sampling(Fields& fields, SamplingFields& out);
+// repeat_penalty, repeat_last_n.
+void read_repeat(Fields& fields, SamplingFields& out);
 // mirostat (0 or 2), mirostat_tau, mirostat_eta.
 void read_mirostat(Fields& fields, SamplingFields& out);
 

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "model/registry.h"
 #include "server/offload.h"
 
 namespace quern::server {
@@ -14,7 +15,8 @@ std::vector<ServableModel> servable(std::vector<FoundModel> found) {
       continue;
     }
     ModelSummary summary = summarise(one.path);
-    if (summary.error.empty() && summary.kind == ModelFileKind::model) {
+    if (summary.error.empty() && summary.kind == ModelFileKind::model &&
+        find_architecture(summary.architecture) != nullptr) {
       models.push_back({.found = std::move(one), .summary = std::move(summary)});
     }
   }

@@ -17,8 +17,8 @@ struct ServableModel {
   ModelSummary summary;
 };
 
-// All whose file's head is whole and says that it is a model: neither broken ones nor projectors,
-// adapters and vocabularies.
+// All whose file's head is whole and says that it is a model of a known architecture: neither
+// broken ones nor projectors, adapters and vocabularies.
 boost::asio::awaitable<std::vector<ServableModel>> servable_models(ServerContext& context);
 // The name that a request without one means: of the one file given to the server, or of the only
 // model that can be served; empty when there are several, or none.

@@ -23,17 +23,6 @@ bool is_control(char c) {
   return byte < 0x20 || byte == 0x7F;
 }
 
-bool is_valid_utf8(std::string_view text) {
-  while (!text.empty()) {
-    const Utf8Char character = decode_utf8(text);
-    if (!character.valid) {
-      return false;
-    }
-    text.remove_prefix(character.n_bytes);
-  }
-  return true;
-}
-
 // What stands after scheme and authority of an absolute form; `text` itself for others.
 std::string_view without_authority(std::string_view text) {
   for (const std::string_view scheme : {"http://", "https://"}) {

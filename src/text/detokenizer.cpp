@@ -97,7 +97,7 @@ bool Detokenizer::take_char(std::string_view character) {
     state_ = stops_->finder.step(state_, static_cast<uint8_t>(c));
   }
   const int32_t found = stops_->finder.longest_match(state_);
-  if (found == AhoCorasick::kNoPattern || (min_tokens_ > 0 && n_tokens_ <= min_tokens_)) {
+  if (found == AhoCorasick::kNoPattern || n_tokens_ <= min_tokens_) {
     return false;
   }
   stop_ = static_cast<size_t>(found);

@@ -71,4 +71,15 @@ inline Utf8Char decode_utf8(std::string_view text) {
   return {code, lead.n_bytes, true, false};
 }
 
+inline bool is_valid_utf8(std::string_view text) {
+  while (!text.empty()) {
+    const Utf8Char character = decode_utf8(text);
+    if (!character.valid) {
+      return false;
+    }
+    text.remove_prefix(character.n_bytes);
+  }
+  return true;
+}
+
 }  // namespace quern

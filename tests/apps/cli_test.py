@@ -193,7 +193,7 @@ class Names(Case):
         for name in (plain, "b\x1b[31m", "c\u202ed", "\udcff"):
             (folder / f"{name}.gguf").write_bytes(STORIES.read_bytes())
         rows = [line for line in quern("list", "--models", folder).stdout.decode().splitlines() if str(folder) in line]
-        self.assertEqual({row.split("  ")[0] for row in rows}, {plain, "b\\x1b[31m", "c\\xe2\\x80\\xaed", "\\xff"})
+        self.assertEqual({row.split("  ")[0] for row in rows}, {plain, "b\\x1b[31m", "c\\xe2\\x80\\xaed", "\ufffd"})
         # What follows the names stands in one column: each of the three wide characters takes two.
         self.assertEqual({row.index("F32") + (3 if row.startswith(plain) else 0) for row in rows}, {rows[0].index("F32")
                          + (3 if rows[0].startswith(plain) else 0)})
@@ -347,6 +347,16 @@ class Run(Case):
         self.assertEqual(raw.stdout, plain.stdout)
         self.assertIn(b"no chat template", plain.stderr)
         self.assertEqual(len(plain.stderr.splitlines()), 1)
+
+    def test_a_template_that_does_not_parse_is_left_out_only_when_asked(self):
+        model = SCRATCH / "stories-broken-chat.gguf"
+        model.write_bytes(gguf_edit.with_text(STORIES.read_bytes(), "tokenizer.chat_template", "{{ messages }}\n{% oops %}"))
+        words = ["The dog", "--temp", 0, "--max-tokens", 8]
+        done = quern("run", model, *words)
+        self.assertEqual((done.returncode, done.stdout), (1, b""))
+        self.assertRegex(done.stderr.splitlines()[-1].decode(), r"\Aquern: \[run\] the model has a chat template that does "
+                         r"not parse \(line 2: .*\); expected --raw, which gives it the prompt as it stands\Z")
+        self.assertEqual(quern("run", model, "--raw", *words).stdout, quern("run", STORIES, "--raw", *words).stdout)
 
     def test_the_chat_template_is_applied(self):
         messages = [{"role": "system", "content": "Be kind."}, {"role": "user", "content": "Lily"}]

@@ -71,6 +71,13 @@ class Examples(unittest.TestCase):
         done = run(CHAT, STORIES, "Hello")
         self.assertEqual(done.returncode, 1)
         self.assertIn(b"[library] the model has no chat template; expected", done.stderr)
+        with tempfile.TemporaryDirectory() as folder:
+            model = pathlib.Path(folder) / "broken.gguf"
+            model.write_bytes(gguf_edit.with_text(STORIES.read_bytes(), "tokenizer.chat_template", "{{ 1 }}\n{% oops %}"))
+            done = run(CHAT, model, "Hello")
+        self.assertEqual(done.returncode, 1)
+        self.assertRegex(done.stderr, rb"\[library\] the model has a chat template that does not parse \(line 2: .*\); "
+                         rb"expected a prompt instead of messages")
 
 
 if __name__ == "__main__":

@@ -15,6 +15,8 @@ import tempfile
 import threading
 import unittest
 
+import gguf_edit
+
 GOLDEN = pathlib.Path(os.environ.get("QUERN_GOLDEN", "../shared/golden"))
 STORIES = GOLDEN / "stories260k" / "stories260K.gguf"
 LIMIT_S = 240  # only a server that is broken, or hangs, is met by it
@@ -105,6 +107,57 @@ class Start(unittest.TestCase):
             self.assertEqual(server.exit_code(), 0)
             self.assertEqual(server.process.stdout.read(), b"")
 
+    def test_sizes_have_units(self):
+        with Server(STORIES, "--kv-bytes", "2MB", "--memory-bytes", "1GiB", "--max-body-bytes", "1 KiB",
+                    "--cors-origin", "https://a.example") as server:
+            server.wait_for_line(" ready")
+            self.assertEqual(server.ask("POST", "/v1/completions", {"prompt": "x" * 1024})[0], 413)
+            headers = server.ask("GET", "/health/live", Origin="https://a.example")[2]
+            self.assertEqual(headers["Access-Control-Allow-Origin"], "https://a.example")
+
+    def test_the_one_model_named_is_the_default(self):
+        folder = SCRATCH / "several"
+        folder.mkdir()
+        for name in ("one", "two"):
+            (folder / f"{name}.gguf").write_bytes(STORIES.read_bytes())
+        strange = STORIES.read_bytes().replace(b"llama.", b"l1ama.")  # the keys of its architecture
+        (folder / "new.gguf").write_bytes(gguf_edit.with_text(strange, "general.architecture", "l1ama"))
+        with Server("TWO", "--models", folder, "--ctx", 128) as server:
+            server.wait_for_line(" ready")
+            status, answer, _ = server.ask("POST", "/v1/completions", {"prompt": "Once", "max_tokens": 1})
+            self.assertEqual((status, answer["model"]), (200, "two"))
+            listed = [model["id"] for model in server.ask("GET", "/v1/models")[1]["data"]]
+            self.assertEqual(listed, ["two", "one"])  # one that cannot be run is not there
+            status, error, _ = server.ask("POST", "/v1/completions", {"prompt": "Once", "model": "new"})
+            self.assertEqual((status, error["error"]["code"]), (400, "unsupported"))
+
+    def test_a_context_beyond_the_models_own_is_told_once(self):
+        with Server(STORIES, "--ctx", 4096) as server:
+            server.wait_for_line(" ready")
+            for _ in range(2):
+                self.assertEqual(server.ask("POST", "/v1/completions", {"prompt": "Once", "max_tokens": 1})[0], 200)
+            server.process.send_signal(signal.SIGTERM)
+            self.assertEqual(server.exit_code(), 0)
+            warnings = [line for line in server.lines if "model 'stories260K' was made for" in line]
+            self.assertEqual(len(warnings), 1, server.lines)
+            self.assertIn("up to 4096", warnings[0])
+
+    def test_a_name_breaks_no_line_and_no_list(self):
+        folder = SCRATCH / "names"
+        folder.mkdir()
+        (folder / os.fsdecode(b"caf\xe9\nready.gguf")).write_bytes(STORIES.read_bytes())
+        name = "caf\ufffd\nready"
+        with Server("--models", folder, "--ctx", 128) as server:
+            self.assertEqual([model["id"] for model in server.ask("GET", "/v1/models")[1]["data"]], [name])
+            self.assertEqual([model["name"] for model in server.ask("GET", "/api/tags")[1]["models"]], [name])
+            status, answer, _ = server.ask("POST", "/v1/completions", {"prompt": "x", "model": name, "max_tokens": 1})
+            self.assertEqual((status, answer["model"]), (200, name))
+            server.process.send_signal(signal.SIGTERM)
+            self.assertEqual(server.exit_code(), 0)
+            for line in server.lines[1:]:
+                self.assertRegex(line, r"\A20\d\d-\d\d-\d\dT")
+            self.assertTrue(any("'caf\ufffd\\x0aready' loaded" in line for line in server.lines), server.lines)
+
     def test_lines_for_programs_are_json(self):
         with Server("--log-format", "json") as server:
             server.process.send_signal(signal.SIGTERM)
@@ -155,6 +208,26 @@ class Refusals(unittest.TestCase):
             with self.subTest(words=words):
                 self.assert_refused(refused(*words), 2)
         self.assert_refused(refused("--host", "0.0.0.0", "--port", 0), 2, "no API key", "--insecure")
+
+    def test_sizes_that_cannot_be_meant(self):
+        for flag, least in (("--kv-bytes", 1), ("--memory-bytes", 1 << 20), ("--max-body-bytes", 1024)):
+            for value in ("-1", "+5000000", "0", "-0", "5e6", "1.5GB", "0x100000", "lots", "96MiX", "MiB", "MiB5",
+                          "99999999999999999999", "16EiB", str(least - 1), str(1 << 63)):
+                with self.subTest(flag=flag, value=value):
+                    self.assert_refused(refused(f"{flag}={value}"), 2, f"{flag}: got '{value}'; expected a size of at "
+                                        f"least {least} bytes")
+
+    def test_a_pool_that_holds_no_request(self):
+        # A block is 2 (keys and values) * 5 layers * 4 heads * 16 places of 2 bytes (for 8 numbers) * 16 tokens.
+        self.assert_refused(refused("--port", 0, STORIES, "--kv-bytes", 40_959), 1, "stories260K", "--kv-bytes",
+                            "expected --kv-bytes of at least 40960")
+        self.assert_refused(refused("--port", 0, STORIES, "--ctx", 100, "--kv-bytes", 163_839), 1, "100 tokens",
+                            "expected --kv-bytes of at least 163840")  # 7 blocks, and one that is being filled
+
+    def test_an_origin_that_no_browser_sends(self):
+        for origin in ("foo", "null", "https://a.example/", "https://A.example", "a.example:80", "https://*.example"):
+            with self.subTest(origin=origin):
+                self.assert_refused(refused(f"--cors-origin={origin}"), 2, f"--cors-origin '{origin}'", "scheme", "'*'")
 
     def test_a_key_file_that_cannot_be_used(self):
         empty = SCRATCH / "no-keys"

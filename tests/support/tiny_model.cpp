@@ -136,7 +136,10 @@ void add_vocabulary(TinyWriter& out, const TinyModel& m) {
   texts[2] = "</s>";
   types[0] = 2;
   types[1] = types[2] = 3;
-  out.add("tokenizer.ggml.model", MetaValue::string("llama"));
+  out.add("tokenizer.ggml.model", MetaValue::string(m.pre_tokenizer == nullptr ? "llama" : "gpt2"));
+  if (m.pre_tokenizer != nullptr) {
+    out.add("tokenizer.ggml.pre", MetaValue::string(m.pre_tokenizer));
+  }
   out.add("tokenizer.ggml.tokens", MetaValue::strings({texts.begin(), texts.end()}));
   out.add("tokenizer.ggml.scores",
           MetaValue::numbers(MetaType::f32, std::as_bytes(std::span(scores))));

@@ -21,7 +21,8 @@ struct TinyModel {
   const char* chat_template = nullptr;
   uint32_t n_experts = 0;  // of d_ff each; 0 is a dense model
   uint32_t n_experts_used = 2;
-  bool experts_apart = false;  // a tensor of each expert, as older files have them
+  const char* pre_tokenizer = nullptr;  // of a byte-level vocabulary, for tests that refuse it
+  bool experts_apart = false;           // a tensor of each expert, as older files have them
 };
 
 // Writes it as a GGUF file with a byte-level vocabulary.

@@ -103,7 +103,7 @@ Result<std::vector<TokenId>> prompt_of(const LoadedModel& model,
   if (model.chat_template() == nullptr) {
     return fail({.kind = ErrorKind::unsupported,
                  .where = "library",
-                 .what = "the model has no chat template",
+                 .what = "the model " + why_no_template(model),
                  .expected = "a prompt instead of messages"});
   }
   std::vector<ChatMessage> messages;

@@ -159,6 +159,16 @@ TEST_F(DiscoveryTest, NamesAreUniqueAndSharedFilesListedOnce) {
   EXPECT_EQ(resolve_model("m@folder-2", paths).value(), dir_.path() / "also/m.gguf");
 }
 
+// U+FFFD is one for each maximal subpart: Unicode 15, section 3.9.
+TEST_F(DiscoveryTest, NamesAreUtf8WhateverTheFilesAreCalled) {
+  const fs::path latin = dir_.write("home/.quern/models/caf\xe9.gguf", "x");
+  dir_.write("home/.quern/models/caf\xe8.gguf", "y");
+  dir_.write("home/.quern/models/th\u00e9.gguf", "z");
+  EXPECT_EQ(names(host()), (std::vector<std::string>{"caf\uFFFD", "caf\uFFFD@store", "th\u00e9"}));
+  EXPECT_EQ(resolve_model("caf\uFFFD@store", host()).value(), latin);
+  EXPECT_TRUE(resolve_model("caf\xe8", host()).has_value());
+}
+
 TEST_F(DiscoveryTest, APathWinsOverNames) {
   const fs::path file = dir_.write("here.gguf", "x");
   EXPECT_EQ(resolve_model(file.string(), host()).value(), file);

@@ -43,8 +43,25 @@ TEST_F(MemoryNeedTest, APoolOfLessThanTwoBlocksIsRefusedWithTheLeast) {
   EXPECT_TRUE(memory_need(card, {.kv_bytes = 2 * kBlockBytes}, 64).has_value());
   const auto refused = memory_need(card, {.kv_bytes = 2 * kBlockBytes - 1}, 64);
   ASSERT_FALSE(refused.has_value());
-  EXPECT_EQ(refused.error().kind, ErrorKind::out_of_memory);
-  EXPECT_EQ(refused.error().expected, fmt::format("at least {} (--kv-bytes)", 2 * kBlockBytes));
+  EXPECT_EQ(refused.error().kind, ErrorKind::unsupported);  // no retry helps
+  EXPECT_EQ(refused.error().expected, fmt::format("--kv-bytes of at least {}", 2 * kBlockBytes));
+}
+
+TEST_F(MemoryNeedTest, APoolThatCannotHoldTheContextAskedForIsRefusedWithTheLeast) {
+  // 100 tokens take 7 blocks of 16, and one more is being filled.
+  const ModelCard card = read_model_card(path()).value();
+  EXPECT_TRUE(memory_need(card, {.max_context = 100, .kv_bytes = 8 * kBlockBytes}, 64).has_value());
+  const auto refused = memory_need(card, {.max_context = 100, .kv_bytes = 8 * kBlockBytes - 1}, 64);
+  ASSERT_FALSE(refused.has_value());
+  EXPECT_EQ(refused.error().kind, ErrorKind::unsupported);
+  EXPECT_EQ(refused.error().expected, fmt::format("--kv-bytes of at least {}", 8 * kBlockBytes));
+}
+
+TEST_F(MemoryNeedTest, APoolBeyondAllMemoryFitsNowhere) {
+  // With the weights, the sum is beyond 64 bits.
+  const MemoryNeed n = need({.kv_bytes = UINT64_MAX});
+  EXPECT_EQ(n.least_bytes(), UINT64_MAX);
+  EXPECT_EQ(kv_pool_bytes(n, uint64_t{1} << 50), std::nullopt);
 }
 
 TEST_F(MemoryNeedTest, AnUnaskedPoolHoldsOneToMaxSeqsRequests) {

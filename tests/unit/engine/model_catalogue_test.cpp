@@ -134,6 +134,54 @@ TEST_F(ModelCatalogueTest, AnUnknownNameIsToldWithTheNearestOnes) {
             "[model] no model 'xyz'; expected the name of a model that is listed");
 }
 
+TEST_F(ModelCatalogueTest, AModelGivenByItsNameIsTheDefaultToo) {
+  const auto path = dir_.write("store/a.gguf", "x");
+  dir_.write("store/B.gguf", "x");
+  ModelCatalogue catalogue(host());
+  catalogue.refresh(0);
+  EXPECT_EQ(catalogue.add_name("c").error().kind, ErrorKind::not_found);
+  EXPECT_EQ(catalogue.default_name(), "");
+  EXPECT_EQ(catalogue.add_name("b:latest").value(), "B");
+  EXPECT_EQ(catalogue.default_name(), "B");
+  EXPECT_EQ(catalogue.add_name("B").value(), "B");
+  EXPECT_EQ(catalogue.default_name(), "B");
+  ASSERT_TRUE(catalogue.add_file(path));
+  EXPECT_EQ(catalogue.default_name(), "");
+}
+
+TEST_F(ModelCatalogueTest, AModelGivenByItsNameKeepsIt) {
+  const auto listed = dir_.write("store/a.gguf", "x");
+  dir_.write("store/b.gguf", "x");
+  ModelCatalogue catalogue(host());
+  catalogue.refresh(0);
+  EXPECT_EQ(catalogue.add_name("a").value(), "a");
+  EXPECT_EQ(names(catalogue), "a b ");
+  EXPECT_EQ(catalogue.add_file(dir_.write("mine/a.gguf", "y")).value(), "a-2");
+  EXPECT_EQ(catalogue.add_file(listed).value(), "a");
+  catalogue.refresh(kSecondUs);
+  EXPECT_EQ(names(catalogue), "a a-2 b ");
+  EXPECT_EQ(catalogue.find("a").value().found.path, listed);
+}
+
+TEST_F(ModelCatalogueTest, OneOfSeveralNamesOfAFileIsGivenByItself) {
+  write_ollama("llama3/latest", 'a');
+  write_ollama("copy/latest", 'a');
+  ModelCatalogue catalogue(host());
+  catalogue.refresh(0);
+  EXPECT_EQ(catalogue.add_name("llama3").value(), "llama3:latest");
+  EXPECT_EQ(catalogue.default_name(), "llama3:latest");
+  EXPECT_EQ(names(catalogue), "llama3:latest copy:latest ");
+  catalogue.refresh(kSecondUs);
+  EXPECT_EQ(names(catalogue), "llama3:latest copy:latest ");
+  EXPECT_EQ(catalogue.find("copy").value().file, catalogue.find("llama3").value().file);
+}
+
+TEST_F(ModelCatalogueTest, AnAddedFileHasANameThatJsonCarries) {
+  ModelCatalogue catalogue(host());
+  EXPECT_EQ(catalogue.add_file(dir_.write("mine/caf\xe9.gguf", "x")).value(), "caf\uFFFD");
+  EXPECT_TRUE(catalogue.find("caf\uFFFD"));
+}
+
 TEST_F(ModelCatalogueTest, TheDefaultIsTheOneAddedOrTheOnlyOne) {
   ModelCatalogue catalogue(host());
   EXPECT_EQ(catalogue.default_name(), "");

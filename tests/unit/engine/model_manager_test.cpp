@@ -34,6 +34,11 @@ class LogLines {
     std::unique_lock lock(mutex_);
     changed_.wait(lock, [&] { return std::ranges::find(lines_, line) != lines_.end(); });
   }
+  size_t n_with(std::string_view part) {
+    const std::lock_guard lock(mutex_);
+    return static_cast<size_t>(std::ranges::count_if(
+        lines_, [part](const std::string& line) { return line.contains(part); }));
+  }
 
  private:
   std::mutex mutex_;
@@ -222,6 +227,80 @@ TEST_F(ModelManagerTest, AModelThatNeverFitsEvictsNothing) {
   EXPECT_EQ(ready(), "a b");
   EXPECT_EQ(manager_->stats().n_evictions, 0U);
   EXPECT_EQ(manager_->stats().n_load_retries, 0U);
+}
+
+TEST_F(ModelManagerTest, APoolBeyondAllMemoryIsRefused) {
+  config_.engine.engine.kv_bytes = UINT64_MAX - 4;
+  open();
+  const Answer refused = acquire("a");
+  ASSERT_FALSE(refused.has_value());
+  EXPECT_EQ(refused.error().kind, ErrorKind::out_of_memory);
+  EXPECT_NE(refused.error().what.find("'a' takes at least 17592186044416 MB"), std::string::npos)
+      << refused.error().what;  // 2^64 / 2^20
+}
+
+TEST_F(ModelManagerTest, AnArchitectureThatCannotRunEvictsNothing) {
+  test::write_tiny_model(store() / "strange.gguf", {.architecture = "strange",
+                                                    .n_layers = 1,
+                                                    .n_heads = 2,
+                                                    .n_kv_heads = 1,
+                                                    .d_model = 64,
+                                                    .d_ff = 64});
+  limit_memory(15);
+  open();
+  touch("a");
+  const Answer refused = acquire("strange");
+  ASSERT_FALSE(refused.has_value());
+  EXPECT_EQ(refused.error().kind, ErrorKind::unsupported);
+  EXPECT_EQ(refused.error().what, "architecture 'strange' is not supported");
+  EXPECT_EQ(ready(), "a");
+  EXPECT_EQ(manager_->stats().n_evictions, 0U);
+  EXPECT_EQ(manager_->examine("strange").error().kind, ErrorKind::unsupported);
+}
+
+TEST_F(ModelManagerTest, APreTokenizerThatIsNotKnownEvictsNothing) {
+  test::write_tiny_model(store() / "strange.gguf", {.n_layers = 1,
+                                                    .n_heads = 2,
+                                                    .n_kv_heads = 1,
+                                                    .d_model = 64,
+                                                    .d_ff = 64,
+                                                    .pre_tokenizer = "strange"});
+  limit_memory(15);
+  open();
+  touch("a");
+  const Answer refused = acquire("strange");
+  ASSERT_FALSE(refused.has_value());
+  EXPECT_EQ(refused.error().kind, ErrorKind::unsupported);
+  EXPECT_EQ(refused.error().what, "unknown pre-tokenizer 'strange'");
+  EXPECT_EQ(ready(), "a");
+  EXPECT_EQ(manager_->stats().n_evictions, 0U);
+  EXPECT_EQ(manager_->examine("strange").error().kind, ErrorKind::unsupported);
+  config_.allow_unknown_pre = true;
+  open();
+  EXPECT_TRUE(manager_->examine("strange").has_value());
+}
+
+TEST_F(ModelManagerTest, APoolThatHoldsNoRequestIsRefusedWithTheLeast) {
+  config_.engine.engine.kv_bytes = 1;
+  open();
+  const Answer refused = acquire("a");
+  ASSERT_FALSE(refused.has_value());
+  EXPECT_EQ(refused.error().kind, ErrorKind::unsupported);
+  // 64 tokens are 4 blocks of 16, and one is being filled: of a key and a value of 32 f16 each.
+  EXPECT_EQ(refused.error().expected, "--kv-bytes of at least 10240");
+  EXPECT_EQ(refused.error().file, (store() / "a.gguf").string());
+}
+
+TEST_F(ModelManagerTest, AContextBeyondTheModelsOwnIsTold) {
+  test::write_tiny_model(store() / "short.gguf", {.n_layers = 1, .max_context = 32});
+  open();
+  touch("a");
+  touch("short");
+  touch("short");
+  lines_.wait_for(
+      "model 'short' was made for 32 tokens; requests of up to 64 are taken (--ctx), "
+      "whose answers may be poor");
+  EXPECT_EQ(lines_.n_with("was made for"), 1U);  // of two loads and three requests
 }
 
 TEST_F(ModelManagerTest, SaysBeforeLoadingWhatCannotBeLoaded) {

@@ -3,6 +3,7 @@
 
 #include <set>
 
+#include "server/cors.h"
 #include "server/json.h"
 #include "server/live_requests.h"
 #include "server/openapi.h"
@@ -96,6 +97,40 @@ TEST(Gate, GivesEveryAnswerARequestId) {
   }
   fresh.insert(client.get("/stream").header("x-request-id"));
   EXPECT_EQ(fresh.size(), 6U);
+}
+
+// Serialised origins: RFC 6454, section 6.2; those of programs have schemes of their own.
+TEST(Cors, KnowsAnOriginThatABrowserSends) {
+  for (const char* text :
+       {"https://a.example", "http://localhost:3000", "http://127.0.0.1:8080", "http://[::1]:8080",
+        "http://[::1]", "app://obsidian.md", "chrome-extension://abc"}) {
+    EXPECT_TRUE(is_origin(text)) << text;
+  }
+  for (const char* text : {"",
+                           "foo",
+                           "null",
+                           "://a",
+                           "https://",
+                           "a.example",
+                           "https://a.example/",
+                           "https://a/b",
+                           "https://a?b",
+                           "https://A.example",
+                           "HTTPS://a.example",
+                           "https://a.example:",
+                           "https://a.example:x",
+                           "https://a.example:70000",
+                           "https://a.example:0",
+                           "https://:80",
+                           "https://*.example",
+                           "https://a b",
+                           "https://u@a",
+                           "https://a,https://b",
+                           "1x://a",
+                           "https://a\n",
+                           "https://a.example https://b.example"}) {
+    EXPECT_FALSE(is_origin(text)) << text;
+  }
 }
 
 TEST(Cors, IsOffByDefault) {

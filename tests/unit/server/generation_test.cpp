@@ -171,6 +171,24 @@ class GenerationTest : public testing::Test {
     return error;
   }
 
+  // Beside 'tiny', no list has 'broken'.
+  void expect_unlisted_broken() {
+    const auto listed = [this](Task (*handler)(Exchange&, ServerContext&)) {
+      std::string body;
+      run([&](FakeExchange& exchange) -> Task {
+        exchange.http.path_params = {{"id", "broken"}};
+        co_await handler(exchange, context_);
+        body = exchange.sent.body;
+      });
+      return body;
+    };
+    for (const auto handler : {list_openai_models, ollama_tags}) {
+      EXPECT_NE(listed(handler).find("tiny"), std::string::npos);
+      EXPECT_EQ(listed(handler).find("broken"), std::string::npos);
+    }
+    EXPECT_NE(listed(show_openai_model).find("model_not_found"), std::string::npos);
+  }
+
   ServerContext context_with(ModelManager& models) {
     return {.config = config_,
             .models = models,
@@ -376,6 +394,12 @@ TEST_F(GenerationTest, MakesMoreChoicesThanTheQueueTakes) {
   }
 }
 
+TEST_F(GenerationTest, ListsNoModelOfAnUnknownArchitecture) {
+  test::write_tiny_model(folder_.path() / "broken.gguf", {.architecture = "strange"});
+  EXPECT_EQ(refusal_of("broken", context_).code, "unsupported");
+  expect_unlisted_broken();
+}
+
 TEST_F(GenerationTest, SaysThatAModelIsBrokenAndLeavesItOutOfTheLists) {
   std::ofstream(folder_.path() / "broken.gguf") << "no model";
   const ApiError error = refusal_of("broken", context_);
@@ -385,20 +409,7 @@ TEST_F(GenerationTest, SaysThatAModelIsBrokenAndLeavesItOutOfTheLists) {
   EXPECT_FALSE(error.retry_after_s.has_value());
   EXPECT_NE(error.message.find("'broken' cannot be loaded"), std::string::npos) << error.message;
   EXPECT_EQ(error.message.find('['), std::string::npos) << error.message;
-  const auto listed = [this](Task (*handler)(Exchange&, ServerContext&)) {
-    std::string body;
-    run([&](FakeExchange& exchange) -> Task {
-      exchange.http.path_params = {{"id", "broken"}};
-      co_await handler(exchange, context_);
-      body = exchange.sent.body;
-    });
-    return body;
-  };
-  for (const auto handler : {list_openai_models, ollama_tags}) {
-    EXPECT_NE(listed(handler).find("tiny"), std::string::npos);
-    EXPECT_EQ(listed(handler).find("broken"), std::string::npos);
-  }
-  EXPECT_NE(listed(show_openai_model).find("model_not_found"), std::string::npos);
+  expect_unlisted_broken();
 }
 
 TEST_F(GenerationTest, TellsNobodyToRetryWhatCanNeverFit) {

@@ -299,5 +299,18 @@ TEST(AccessLog, IsOneLineOfTextOrJson) {
   EXPECT_EQ(json->at("duration_ms"), 1.5);
 }
 
+TEST(AccessLog, AMessageIsOneLineWhateverNamesAreInIt) {
+  const std::string message = "model 'a\nb\x1b[31m\xff' is \u00e9t\u00e9";
+  const std::string text = message_line(LogLevel::warning, message, false);
+  EXPECT_TRUE(text.ends_with(" warning model 'a\\x0ab\\x1b[31m\\xff' is \u00e9t\u00e9")) << text;
+  const auto json = parse_json(message_line(LogLevel::warning, message, true));
+  ASSERT_TRUE(json.has_value());
+  EXPECT_EQ(json->at("message"), "model 'a\nb\x1b[31m\uFFFD' is \u00e9t\u00e9");
+  const std::string of_4096 = message_line(LogLevel::info, std::string(4096, 'x'), false);
+  EXPECT_TRUE(of_4096.ends_with(" info " + std::string(4096, 'x')));
+  EXPECT_TRUE(message_line(LogLevel::info, std::string(5000, 'x'), false)
+                  .ends_with(" x" + std::string(4095, 'x') + "..."));
+}
+
 }  // namespace
 }  // namespace quern::server

@@ -131,6 +131,41 @@ TEST_F(RoutesTest, AModelWithoutATemplateChatsInNoDialect) {
             "400 no_chat_template");
 }
 
+TEST_F(RoutesTest, ATemplateThatDoesNotParseIsToldAndLeftOutOnlyWhenAsked) {
+  quern::test::write_tiny_model(
+      folder_.path() / "tiny.gguf",
+      {.max_context = 256, .chat_template = "{{ messages }}\n{% oops %}"});
+  const TestServer server({}, config());
+  Client client(server.port());
+  const std::string chat =
+      R"({"model":"tiny","max_tokens":4,"messages":[{"role":"user","content":"hi"}]})";
+  const Answer refused = post(client, "/v1/chat/completions", chat);
+  EXPECT_EQ(error_of(refused), "400 no_chat_template");
+  const std::string message = json(refused)["error"]["message"];
+  EXPECT_TRUE(
+      message.starts_with("the model 'tiny' has a chat template that does not parse (line 2: "))
+      << message;
+  EXPECT_TRUE(message.ends_with("; expected a prompt for /v1/completions, or raw in /api/generate"))
+      << message;
+  const auto generate = [&](const std::string& member) {
+    return post(client, "/api/generate",
+                R"({"model":"tiny","prompt":"hi","stream":false,"options":{"num_predict":1})" +
+                    member + "}");
+  };
+  EXPECT_EQ(generate("").status, 400U);
+  EXPECT_EQ(json(generate(""))["error"], message);
+  EXPECT_EQ(generate(R"(,"raw":true)").status, 200U);
+  EXPECT_EQ(json(post(client, "/api/chat", chat))["error"], message);
+  add_tiny();
+  const TestServer without({}, config());
+  Client other(without.port());
+  EXPECT_EQ(post(other, "/api/generate", R"({"model":"tiny","prompt":"hi","stream":false})").status,
+            200U);
+  EXPECT_EQ(json(post(other, "/v1/chat/completions", chat))["error"]["message"],
+            "the model 'tiny' has no chat template; expected a prompt for /v1/completions, or raw "
+            "in /api/generate");
+}
+
 TEST_F(RoutesTest, AFileThatIsNoModelIsNoneToAskFor) {
   folder_.write("broken.gguf", "GGUF");
   const TestServer server({}, config());
