@@ -62,6 +62,7 @@ bench: ## Build and run the micro-benchmarks
 lint: ## clang-format and clang-tidy over every source file
 	@tools/setup.sh build lint
 	@tools/configure.sh lint
+	@ninja -C build/lint --quiet build.ninja  # nothing is built, but new files must be known
 	@python3 tools/lint.py --jobs $(JOBS)
 
 format: ## Rewrite the sources as clang-format wants them
