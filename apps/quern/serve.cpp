@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "base/fail_point.h"
+#include "base/line_writer.h"
 #include "base/mapping_guard.h"
 #include "base/system_info.h"
 #include "commands.h"
@@ -26,21 +27,33 @@
 namespace quern::app {
 namespace {
 
-// One line at a time on stderr, in the format that the user wants.
-Log server_log(bool as_json) {
-  return Log([as_json](LogLevel level, std::string_view message) {
+using Lines = std::shared_ptr<LineWriter>;
+
+// On stderr. Whoever reads it must not hold up requests.
+Lines log_lines(bool as_json) {
+  return std::make_shared<LineWriter>(2, [as_json](uint64_t n_lost) {
+    const std::string what =
+        fmt::format("{} lines of the log were lost: whoever reads it was too slow", n_lost);
+    return server::message_line(LogLevel::warning, what, as_json);
+  });
+}
+
+// One line at a time, in the format that the user wants.
+Log server_log(const Lines& lines, bool as_json) {
+  return Log([lines, as_json](LogLevel level, std::string_view message) {
     if (level != LogLevel::debug) {
-      print_err("{}\n", server::message_line(level, message, as_json));
+      lines->write(server::message_line(level, message, as_json));
     }
   });
 }
 
-server::ServerParts server_parts(const server::ServerConfig& config, const Log& log) {
+server::ServerParts server_parts(const server::ServerConfig& config, const Lines& lines,
+                                 const Log& log) {
   server::ServerParts parts;
   parts.tables = {server::admin_routes(), server::openai_routes(), server::responses_routes(),
                   server::ollama_routes(), server::anthropic_routes()};
-  parts.on_request = [as_json = config.log_json](const server::AccessRecord& record) {
-    print_err("{}\n", server::access_line(record, as_json));
+  parts.on_request = [lines, as_json = config.log_json](const server::AccessRecord& record) {
+    lines->write(server::access_line(record, as_json));
   };
   parts.on_drain = [&config, log] {
     log.info(
@@ -50,16 +63,16 @@ server::ServerParts server_parts(const server::ServerConfig& config, const Log& 
   return parts;
 }
 
-void announce(const server::Server& http, const server::ServerConfig& config, const Log& log) {
-  if (config.log_json) {
-    log.info("listening on " + http.url());
-  } else {
-    print_err("quern: listening on {}\n", http.url());
-  }
+void announce(const server::Server& http, const server::ServerConfig& config, LineWriter& lines) {
+  lines.write(config.log_json
+                  ? server::message_line(LogLevel::info, "listening on " + http.url(), true)
+                  : "quern: listening on " + http.url());
 }
 
 Status serve(const ServeFlags& flags) {
-  const Log log = server_log(flags.log_format == "json");
+  const bool as_json = flags.log_format == "json";
+  const Lines lines = log_lines(as_json);
+  const Log log = server_log(lines, as_json);
   QUERN_ASSIGN(const server::ServerConfig config, server_config(flags, log));
   FailPoints fail_points;
   QUERN_TRY(fail_points.arm_from(ordered_faults()));
@@ -89,8 +102,8 @@ Status serve(const ServeFlags& flags) {
                                 .started_us = monotonic_us(),
                                 .starting = &preload->is_loading()};
   QUERN_ASSIGN(std::unique_ptr<server::Server> http,
-               server::Server::listen(context, server_parts(config, log)));
-  announce(*http, config, log);
+               server::Server::listen(context, server_parts(config, lines, log)));
+  announce(*http, config, *lines);
   preload->start(names, *manager, [&http] { http->stop(); });
   http->run();
   preload->end();

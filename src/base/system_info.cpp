@@ -1,5 +1,6 @@
 #include "base/system_info.h"
 
+#include <malloc.h>
 #include <sched.h>
 #include <sys/resource.h>
 #include <time.h>
@@ -120,6 +121,12 @@ int64_t process_age_us() {
   fields >> start_ticks;
   const int64_t start_us = start_ticks * kMicrosPerSecond / sysconf(_SC_CLK_TCK);
   return std::max<int64_t>(0, clock_us(CLOCK_BOOTTIME) - start_us);
+}
+
+void return_free_memory() {
+#ifdef __GLIBC__
+  malloc_trim(0);
+#endif
 }
 
 }  // namespace quern

@@ -15,6 +15,10 @@ uint64_t available_memory_bytes();
 uint64_t peak_rss_bytes();
 uint64_t current_rss_bytes();
 
+// Gives memory that was freed back to the system, as far as the allocator kept it. Takes
+// milliseconds.
+void return_free_memory();
+
 // Microseconds since an arbitrary point; never goes back.
 int64_t monotonic_us();
 // Microseconds since this process was started by the system.

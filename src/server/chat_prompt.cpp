@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <limits>
 #include <optional>
 #include <string_view>
 #include <utility>
@@ -16,25 +17,39 @@ namespace {
 // Below, rendering and encoding take less time than handing them to another thread and back.
 constexpr size_t kBytesOfWeight = 64;  // of text, for 1 in jinja::Value::weight()
 constexpr size_t kOffloadWeight = 256;
+// A template may do much with little: it comes with a downloaded file.
+constexpr uint64_t kQuickFuel = 3'000'000;  // about 3 ms
+constexpr size_t kQuickBytes = size_t{64} * 1024;
 constexpr size_t kOffloadBytes = size_t{16} * 1024;
 
 std::string special_text(const Tokenizer& tokenizer, std::optional<TokenId> id) {
   return id ? std::string(tokenizer.token_bytes(*id)) : std::string();
 }
 
-Result<ChatTokens> make_chat_tokens(const ModelLease& lease, const ChatInput& input) {
+struct ChatWork {
+  const ModelLease& lease;
+  const ChatInput& input;
+  ChatTemplate chat_template;                              // the model's
+  size_t most_bytes = std::numeric_limits<size_t>::max();  // of the prompt
+};
+
+Result<ChatTokens> make_chat_tokens(const ChatWork& work) {
+  const ModelLease& lease = work.lease;
+  const ChatInput& input = work.input;
   const LoadedModel& model = lease.model();
   const Tokenizer& tokenizer = model.tokenizer();
   const RenderTexts texts{.bos_token = special_text(tokenizer, tokenizer.special().bos),
                           .eos_token = special_text(tokenizer, tokenizer.special().eos),
                           .now = local_time()};
-  const ChatTemplate& chat_template = *model.chat_template();
-  Result<std::string> rendered = render_chat(chat_template, input, texts);
+  Result<std::string> rendered = render_chat(work.chat_template, input, texts);
   if (!rendered) {
     rendered.error().what = "the model's chat template: " + rendered.error().what;
     return fail(std::move(rendered.error()));
   }
   const std::string prompt = std::move(*rendered);
+  if (prompt.size() > work.most_bytes) {
+    return fail({.where = "template", .what = "the prompt is too long", .expected = "less"});
+  }
   ChatTokens chat;
   if (input.must_fit && cannot_fit(lease, input.field, prompt.size())) {
     chat.n_unfit_bytes = prompt.size();
@@ -49,7 +64,7 @@ Result<ChatTokens> make_chat_tokens(const ModelLease& lease, const ChatInput& in
   chat.leaves_tools_out =
       !input.tool_names.empty() &&
       (!source.contains("tools") ||
-       leaves_tools_out(chat_template, input, {.texts = texts, .prompt = prompt}));
+       leaves_tools_out(work.chat_template, input, {.texts = texts, .prompt = prompt}));
   return chat;
 }
 
@@ -105,12 +120,25 @@ boost::asio::awaitable<Api<ChatTokens>> chat_tokens(ServerContext& context, cons
   const Wishes wishes{
       .field = input.field, .reasoning_field = input.reasoning_field, .lease = lease};
   const size_t weight = input.messages.weight() + input.tools.weight();
+  size_t n_bytes = weight * kBytesOfWeight;
+  const ChatTemplate& chat_template = *lease.model().chat_template();
   if (weight < kOffloadWeight) {
-    co_return checked(make_chat_tokens(lease, input), wishes);
+    Result<ChatTokens> made =
+        make_chat_tokens({.lease = lease,
+                          .input = input,
+                          .chat_template = chat_template.with_fuel(kQuickFuel),
+                          .most_bytes = kQuickBytes});
+    if (made) {
+      co_return checked(std::move(made), wishes);
+    }
+    n_bytes =
+        Offload::kBulkBytes + 1;  // perhaps for want of fuel: with all of it this is slow work
   }
   // The lease, held by the caller, keeps the model.
-  auto work = [&lease, owned = std::move(input)] { return make_chat_tokens(lease, owned); };
-  Result<ChatTokens> made = co_await context.offload.run(weight * kBytesOfWeight, std::move(work));
+  auto work = [&lease, &chat_template, owned = std::move(input)] {
+    return make_chat_tokens({.lease = lease, .input = owned, .chat_template = chat_template});
+  };
+  Result<ChatTokens> made = co_await context.offload.run(n_bytes, std::move(work));
   co_return checked(std::move(made), wishes);
 }
 

@@ -68,6 +68,9 @@ class Builder {
   }
 
   bool put(Json value) {
+    if (++n_values_ > kMaxValues) {
+      return refuse(fmt::format("the JSON has more than {} values", kMaxValues));
+    }
     if (open_.empty()) {
       root_ = std::move(value);
       return true;
@@ -114,6 +117,7 @@ class Builder {
   std::vector<Open> open_;
   Json root_;
   std::string problem_;
+  size_t n_values_ = 0;
 };
 
 }  // namespace

@@ -19,6 +19,7 @@
 #include <boost/asio/thread_pool.hpp>
 
 #include "base/check.h"
+#include "base/system_info.h"
 #include "base/thread_priority.h"
 #include "server/inbox.h"
 
@@ -49,11 +50,16 @@ class Offload {
     const auto box = std::make_shared<Inbox<Done>>(executor);
     const typename Inbox<Done>::Guard guard(box);
     ++n_waiting_;
-    boost::asio::post(pool_for(n_bytes), [this, box, job = std::move(work)]() mutable {
-      give_way();
-      --n_waiting_;
-      box->push(finish(std::move(job)));
-    });
+    const bool is_bulk = n_bytes > kBulkBytes;
+    boost::asio::post(
+        is_bulk ? bulk_ : short_, [this, box, is_bulk, job = std::move(work)]() mutable {
+          give_way();
+          --n_waiting_;
+          box->push(finish(std::move(job)));
+          if (is_bulk) {
+            return_free_memory();  // a large body's JSON is gone; the allocator would keep its room
+          }
+        });
     std::optional<Done> done = co_await box->next();
     QUERN_CHECK(done.has_value());  // without a deadline there is always an outcome in the end
     if (done->failure) {
@@ -98,10 +104,6 @@ class Offload {
       lower_thread_priority();
       is_lowered = true;
     }
-  }
-
-  boost::asio::thread_pool& pool_for(size_t n_bytes) {
-    return n_bytes > kBulkBytes ? bulk_ : short_;
   }
 
   std::atomic<size_t> n_waiting_{0};

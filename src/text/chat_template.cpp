@@ -1,5 +1,6 @@
 #include "text/chat_template.h"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 
@@ -14,6 +15,12 @@ ChatTemplate::ChatTemplate(std::shared_ptr<const jinja::Ast> ast, const jinja::L
 Result<ChatTemplate> ChatTemplate::parse(std::string_view source, const jinja::Limits& limits) {
   QUERN_ASSIGN(std::unique_ptr<const jinja::Ast> ast, jinja::parse_template(source, limits));
   return ChatTemplate(std::move(ast), limits);
+}
+
+ChatTemplate ChatTemplate::with_fuel(uint64_t fuel) const {
+  jinja::Limits limits = limits_;
+  limits.fuel = std::min(limits.fuel, fuel);
+  return {ast_, limits};
 }
 
 Result<std::string> ChatTemplate::render(const jinja::Dict& context, const std::tm& now) const {

@@ -47,6 +47,9 @@ class ChatTemplate {
   Result<std::string> render(const jinja::Dict& context, const std::tm& now) const;
   Result<std::string> render(const ChatPrompt& prompt) const;
 
+  // The same template, whose renders fail once they have used so much fuel (jinja/limits.h).
+  ChatTemplate with_fuel(uint64_t fuel) const;
+
  private:
   ChatTemplate(std::shared_ptr<const jinja::Ast> ast, const jinja::Limits& limits);
 

@@ -115,6 +115,11 @@ class Start(unittest.TestCase):
             headers = server.ask("GET", "/health/live", Origin="https://a.example")[2]
             self.assertEqual(headers["Access-Control-Allow-Origin"], "https://a.example")
 
+    def test_more_requests_at_once_than_a_step_has_tokens_by_itself(self):
+        with Server(STORIES, "--max-seqs", 600, "--ctx", 64) as server:
+            server.wait_for_line(" ready")
+            self.assertEqual(server.ask("POST", "/v1/completions", {"prompt": "Once", "max_tokens": 2})[0], 200)
+
     def test_the_one_model_named_is_the_default(self):
         folder = SCRATCH / "several"
         folder.mkdir()
@@ -291,6 +296,17 @@ class Signals(unittest.TestCase):
                     server.wait_for_line("draining")
                     server.process.send_signal(second)
                     self.assertEqual(server.exit_code(), 130)
+
+    def test_whoever_does_not_read_the_log_holds_nothing_up(self):
+        with Server(STORIES, "--ctx", 128) as server:
+            server.wait_for_line(" ready")
+            connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=LIMIT_S)
+            with contextlib.closing(connection):
+                for _ in range(2000):  # some 200 KB of lines; a pipe takes 64 KiB
+                    connection.request("GET", "/health/live")
+                    self.assertEqual(connection.getresponse().read(), b'{"status":"live"}')
+            server.process.send_signal(signal.SIGTERM)
+            self.assertEqual(server.process.wait(timeout=LIMIT_S), 0)
 
     def test_when_the_time_is_over_what_runs_is_cancelled(self):
         with Server(STORIES, "--ctx", 20000, "--drain-timeout", 1) as server:

@@ -38,6 +38,15 @@ TEST(ParseJson, OfEqualNamesTheLastCounts) {
   EXPECT_EQ((*json)["b"], 9);
 }
 
+TEST(ParseJson, RefusesMoreValuesThanMemoryIsGivenFor) {
+  std::string text = "[0";
+  for (size_t i = 2; i < kMaxValues; ++i) {
+    text += ",0";
+  }
+  EXPECT_EQ(problem_of(text + "]"), "none");
+  EXPECT_EQ(problem_of(text + ",0]"), "the JSON has more than 2097152 values");
+}
+
 TEST(ParseJson, RefusesWhatIsNoJson) {
   for (const char* text : {"", "{", "NaN", "[Infinity]", "{\"a\":1,}", "'a'", "[1] 2", "01"}) {
     EXPECT_TRUE(problem_of(text).starts_with("the JSON is malformed at byte")) << text;

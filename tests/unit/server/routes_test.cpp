@@ -263,6 +263,29 @@ TEST_F(RoutesTest, LargeBodiesDoNotHoldUpTheServer) {
   }
 }
 
+// A template comes with a file, and may take a second for a conversation of one word.
+TEST_F(RoutesTest, SlowTemplatesDoNotHoldUpTheServer) {
+  quern::test::write_tiny_model(
+      folder_.path() / "tiny.gguf",
+      {.max_context = 256,
+       .chat_template = "{% for i in range(300) %}{% for j in range(300) %}{% endfor %}{% endfor %}"
+                        "{{ messages[0].content }}"});
+  TestServer server({}, config());
+  Offload& offload = server.context().offload;
+  HeldWorkers held(offload);
+  Client asking(server.port());
+  asking.request("POST /v1/chat/completions", "Content-Type: application/json\r\n",
+                 R"({"model":"tiny","max_tokens":1,"messages":[{"role":"user","content":"hi"}]})");
+  Client other(server.port());
+  while (offload.n_waiting() == 0 && server.records().empty()) {
+    server.wait_for_records(0);
+  }
+  EXPECT_EQ(offload.n_waiting(), 1U);
+  EXPECT_EQ(other.get("/health/live").status, 200U);
+  held.release();
+  EXPECT_EQ(asking.read().status, 200U);
+}
+
 TEST_F(RoutesTest, ALargeAnswerArrivesWhole) {
   add_tiny();
   const TestServer server({}, config());
