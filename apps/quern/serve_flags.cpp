@@ -15,7 +15,7 @@
 #include "input_file.h"
 #include "model_name.h"
 #include "server/cors.h"
-#include "server/server.h"
+#include "server/loopback.h"
 #include "session.h"
 #include "text/printable.h"
 
@@ -247,6 +247,23 @@ Status check_origins(const std::vector<std::string>& origins) {
   return {};
 }
 
+// Without a key only this machine may reach the server.
+Status check_reach(const server::ServerConfig& config) {
+  if (!config.api_keys.empty() || config.insecure || server::is_loopback(config.host)) {
+    return {};
+  }
+  const std::string host = printable(config.host);
+  const bool is_known = server::is_ip_address(config.host);
+  return fail(
+      {.kind = ErrorKind::usage,
+       .where = "serve",
+       .what = is_known ? "other machines can reach " + host + ", and there is no API key"
+                        : "there is no API key, and '" + host +
+                              "' may be an address that other machines can reach",
+       .expected = std::string(is_known ? "" : "an IP address such as 127.0.0.1 or localhost, ") +
+                   "--api-key KEY, --api-key-file FILE, or --insecure to do without"});
+}
+
 }  // namespace
 
 void add_serve_flags(CLI::App& command, ServeFlags& flags) {
@@ -271,13 +288,9 @@ Result<server::ServerConfig> server_config(const ServeFlags& flags, const Log& l
   }
   QUERN_TRY(check_keys(config.api_keys));
   QUERN_TRY(check_origins(config.cors_origins));
-  if (config.api_keys.empty() && !flags.insecure && !server::is_loopback(config.host)) {
-    return fail(
-        {.kind = ErrorKind::usage,
-         .where = "serve",
-         .what = "other machines can reach " + printable(config.host) + ", and there is no API key",
-         .expected = "--api-key KEY, --api-key-file FILE, or --insecure to do without"});
-  }
+  config.host = server::without_brackets(flags.http.host);
+  config.insecure = flags.insecure;
+  QUERN_TRY(check_reach(config));
   return config;
 }
 

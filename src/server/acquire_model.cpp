@@ -52,10 +52,7 @@ ApiError load_error(const Error& error, const std::string& name) {
     refused.code = "model_not_found";
     refused.param = "model";
   } else if (error.kind == ErrorKind::cancelled) {
-    refused.status = 503;
-    refused.type = "server_error";
-    refused.code = "draining";
-    refused.retry_after_s = kLoadRetryS;
+    refused = unavailable("draining", std::move(refused.message), kLoadRetryS);
   } else if (error.kind == ErrorKind::invalid_input) {
     refused.status = 422;  // the file is broken
     refused.code = "model_load_failed";
@@ -72,14 +69,10 @@ ApiError too_late(const Patience& patience, const std::string& name, ServerConte
     return from_finish(FinishReason::timeout, patience.cause, {});
   }
   ++context.metrics.n_rejected[static_cast<size_t>(RejectReason::loading)];
-  ApiError error;
-  error.status = 503;
-  error.type = "server_error";
-  error.code = "loading";
-  error.message = fmt::format("the model {} still loads after {} s; expected another try later",
-                              name, context.config.load_timeout_s);
-  error.retry_after_s = kLoadRetryS;
-  return error;
+  return unavailable("loading",
+                     fmt::format("the model {} still loads after {} s; expected another try later",
+                                 name, context.config.load_timeout_s),
+                     kLoadRetryS);
 }
 
 }  // namespace

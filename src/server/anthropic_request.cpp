@@ -7,13 +7,13 @@
 namespace quern::server {
 namespace {
 
-constexpr std::array<UnsupportedMember, 5> kUnsupported = {{
+constexpr auto kUnsupported = std::to_array<UnsupportedMember>({
     {"container", "there are no containers"},
     {"context_management", "nothing is left out of a prompt"},
     {"images", "only text is"},
     {"mcp_servers", "requests reach no other servers"},
     {"output_format", "answers cannot be bound to a grammar yet"},
-}};
+});
 
 // The budget is a client's hint to models that keep to one; these cannot be told.
 void read_thinking(Fields& fields, ChatPlan& plan) {

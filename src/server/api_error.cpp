@@ -65,14 +65,6 @@ std::string told(Error error) {
   return error.to_string().substr(kEmptyTag.size());
 }
 
-ApiError unavailable(std::string code, std::string message) {
-  return {.status = 503,
-          .type = "service_unavailable",
-          .code = std::move(code),
-          .message = std::move(message),
-          .retry_after_s = kRetryAfterFaultS};
-}
-
 ApiError from_cause(FinishCause cause, const Error& error) {
   switch (cause) {
     case FinishCause::queue_full:
@@ -97,6 +89,14 @@ ApiError bad_field(std::string_view param, std::string message) {
   return {.code = "invalid_value", .param = std::string(param), .message = std::move(message)};
 }
 
+ApiError unavailable(std::string code, std::string message, uint32_t retry_after_s) {
+  return {.status = 503,
+          .type = "service_unavailable",
+          .code = std::move(code),
+          .message = std::move(message),
+          .retry_after_s = retry_after_s};
+}
+
 ApiError from_error(const Error& error) {
   std::string message = told(error);
   switch (error.kind) {
@@ -105,11 +105,11 @@ ApiError from_error(const Error& error) {
     case ErrorKind::unsupported:
       return {.code = "unsupported", .message = std::move(message)};
     case ErrorKind::out_of_memory:
-      return unavailable("out_of_memory", std::move(message));
+      return unavailable("out_of_memory", std::move(message), kRetryAfterFaultS);
     case ErrorKind::io:
-      return unavailable("io_error", std::move(message));
+      return unavailable("io_error", std::move(message), kRetryAfterFaultS);
     case ErrorKind::device:
-      return unavailable("device_error", std::move(message));
+      return unavailable("device_error", std::move(message), kRetryAfterFaultS);
     case ErrorKind::cancelled:
       return {
           .status = 499, .type = "cancelled", .code = "cancelled", .message = std::move(message)};

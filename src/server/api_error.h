@@ -28,6 +28,8 @@ inline std::unexpected<ApiError> refuse(ApiError error) {
 
 // 400 naming a field: "temperature is 7; expected a number from 0 to 2".
 ApiError bad_field(std::string_view param, std::string message);
+// 503, of which another try may be answered.
+ApiError unavailable(std::string code, std::string message, uint32_t retry_after_s);
 // invalid_input 400, not_found 404, unsupported 400, out_of_memory, io and device 503 with advice
 // to retry.
 ApiError from_error(const Error& error);

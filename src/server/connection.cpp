@@ -186,13 +186,11 @@ Task Connection::reject(HttpParser::Fault fault) {
 
 Task Connection::refuse() {
   const std::shared_ptr<Connection> self = shared_from_this();
-  ApiError error;
-  error.status = 503;
-  error.type = "server_error";
-  error.code = "too_many_connections";
-  error.message = fmt::format("{} connections are open; expected fewer, or another try later",
-                              config_.max_connections);
-  error.retry_after_s = 1;
+  const ApiError error =
+      unavailable("too_many_connections",
+                  fmt::format("{} connections are open; expected fewer, or another try later",
+                              config_.max_connections),
+                  1);
   keep_alive_ = false;
   must_linger_ = true;
   request_.request_id = fresh_request_id();

@@ -59,18 +59,22 @@ bool is_origin(std::string_view text) {
          (colon == std::string_view::npos || is_port(authority.substr(colon + 1)));
 }
 
+bool Cors::allows(std::string_view origin) const {
+  return std::ranges::any_of(
+      origins_, [origin](const std::string& named) { return named == "*" || named == origin; });
+}
+
 Headers Cors::headers_for(const HttpRequest& request) const {
   const std::string_view origin = request.header("origin");
   if (!enabled() || origin.empty()) {
     return {};
   }
   const bool any = std::ranges::find(origins_, "*") != origins_.end();
-  const bool allowed = any || std::ranges::find(origins_, origin) != origins_.end();
   Headers headers;
   if (!any) {
     headers.emplace_back("Vary", "Origin");
   }
-  if (allowed) {
+  if (allows(origin)) {
     headers.emplace_back("Access-Control-Allow-Origin", any ? "*" : std::string(origin));
     headers.emplace_back("Access-Control-Expose-Headers", "X-Request-Id, Retry-After");
   }

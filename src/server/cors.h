@@ -21,6 +21,7 @@ class Cors {
   explicit Cors(const std::vector<std::string>& origins) : origins_(origins) {}
 
   bool enabled() const { return !origins_.empty(); }
+  bool allows(std::string_view origin) const;
   // Headers for the answer to `request`; none for an origin that is not allowed.
   Headers headers_for(const HttpRequest& request) const;
   // Whether the browser asks what it may send.

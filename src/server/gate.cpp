@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "server/loopback.h"
 #include "text/printable.h"
 
 namespace quern::server {
@@ -38,6 +39,15 @@ HttpResponse unauthorized(Dialect dialect) {
   return response;
 }
 
+HttpResponse forbidden(std::string code, std::string message, Dialect dialect) {
+  return error_response({.status = 403,
+                         .type = "permission_error",
+                         .code = std::move(code),
+                         .param = "",
+                         .message = std::move(message)},
+                        dialect);
+}
+
 HttpResponse method_not_allowed(const HttpRequest& request, const std::string& allowed,
                                 Dialect dialect) {
   HttpResponse response = error_response(
@@ -58,7 +68,9 @@ Gate::Gate(ServerContext& context, std::vector<std::span<const Route>> tables)
     : context_(context),
       router_(std::move(tables)),
       keys_(context.config.api_keys),
-      cors_(context.config.cors_origins) {}
+      cors_(context.config.cors_origins),
+      is_guarded_(context.config.api_keys.empty() && !context.config.insecure &&
+                  is_loopback(context.config.host)) {}
 
 Headers Gate::common_headers(const HttpRequest& request) const {
   Headers headers = cors_.headers_for(request);
@@ -76,6 +88,33 @@ HttpResponse Gate::not_found(const HttpRequest& request, Dialect dialect) const 
        .message = fmt::format("there is no {}; expected {}", printable(request.path),
                               hint.empty() ? "a path that /openapi.json lists" : hint)},
       dialect);
+}
+
+// A page's name may lead here by its own name server, which makes this server the page's own
+// origin: then only Host tells. Programs other than browsers send no Origin.
+std::optional<HttpResponse> Gate::foreign_page(const HttpRequest& request, Dialect dialect) const {
+  if (!is_guarded_) {
+    return std::nullopt;
+  }
+  const std::string_view host = request.header("host");
+  if (!host.empty() && !is_loopback_authority(host)) {
+    return forbidden("foreign_host",
+                     fmt::format("this server has no API key and answers to names of this machine "
+                                 "only, not to {}; expected localhost or 127.0.0.1 as the host, or "
+                                 "a server started with --api-key-file FILE or --insecure",
+                                 printable(host)),
+                     dialect);
+  }
+  const std::string_view origin = request.header("origin");
+  if (!origin.empty() && !is_loopback_origin(origin) && !cors_.allows(origin)) {
+    return forbidden("foreign_origin",
+                     fmt::format("this server has no API key and answers no web pages of {}; "
+                                 "expected a page of this machine, or a server started with "
+                                 "--cors-origin ORIGIN, --api-key-file FILE or --insecure",
+                                 printable(origin)),
+                     dialect);
+  }
+  return std::nullopt;
 }
 
 std::optional<HttpResponse> Gate::refusal(HttpRequest& request, const RouteMatch& match,
@@ -99,13 +138,10 @@ std::optional<HttpResponse> Gate::refusal(HttpRequest& request, const RouteMatch
   }
   if (context_.draining.load() && !match.route->while_draining) {
     ++context_.metrics.n_rejected[static_cast<size_t>(RejectReason::draining)];
-    return error_response({.status = 503,
-                           .type = "server_error",
-                           .code = "draining",
-                           .param = "",
-                           .message = "this server is shutting down; expected another try later",
-                           .retry_after_s = kDrainRetryS},
-                          dialect);
+    return error_response(
+        unavailable("draining", "this server is shutting down; expected another try later",
+                    kDrainRetryS),
+        dialect);
   }
   return std::nullopt;
 }
@@ -129,6 +165,10 @@ Verdict Gate::check(HttpRequest& request, std::string_view target) const {
   Verdict verdict{.route = match.route,
                   .answer = {},
                   .dialect = match.route != nullptr ? match.route->dialect : dialect_of(*parsed)};
+  verdict.answer = foreign_page(request, verdict.dialect);
+  if (verdict.answer) {
+    return verdict;
+  }
   if (cors_.is_preflight(request)) {
     // Browsers send preflights without keys.
     verdict.answer = cors_.preflight(request, allowed_methods(match.methods));

@@ -1,5 +1,5 @@
-// Gate: what a request must pass before its body is read: a path that exists, a method it has, a
-// key, and a server that takes work.
+// Gate: what a request must pass before its body is read: a sender that may be meant, a path that
+// exists, a method it has, a key, and a server that takes work.
 // Thread-safe as far as its context is. Borrows the context's configuration and flags.
 #pragma once
 
@@ -33,6 +33,8 @@ class Gate {
   Headers common_headers(const HttpRequest& request) const;
 
  private:
+  // Of what a web page of another origin sends, where neither a key nor the network keeps it out.
+  std::optional<HttpResponse> foreign_page(const HttpRequest& request, Dialect dialect) const;
   std::optional<HttpResponse> refusal(HttpRequest& request, const RouteMatch& match,
                                       Dialect dialect) const;
   HttpResponse not_found(const HttpRequest& request, Dialect dialect) const;
@@ -41,6 +43,7 @@ class Gate {
   Router router_;
   ApiKeys keys_;
   Cors cors_;
+  const bool is_guarded_;  // from web pages: a server of this machine only, without keys
 };
 
 }  // namespace quern::server

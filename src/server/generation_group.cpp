@@ -99,6 +99,25 @@ void GenerationGroup::add(std::unique_ptr<Generation> generation) {
   }
 }
 
+namespace {
+
+// What was computed counts, though nobody is there to read it.
+Task cancel_all(GenerationGroup& group) {
+  for (size_t i = 0; i < group.size(); ++i) {
+    group[i].cancel();
+  }
+  for (size_t i = 0; i < group.size(); ++i) {
+    while (true) {
+      const std::optional<GenerationEvent> event = co_await group[i].next();
+      if (!event) {
+        break;
+      }
+    }
+  }
+}
+
+}  // namespace
+
 Task stream_events(GenerationGroup& group, const EventWriter& writer) {
   Exchange& exchange = group.exchange();
   for (size_t i = 0; i < group.size(); ++i) {
@@ -110,6 +129,7 @@ Task stream_events(GenerationGroup& group, const EventWriter& writer) {
       const PlacedEvent placed{.i_generation = i, .event = std::move(*event)};
       const bool goes_on = co_await show_event(group, writer, placed);
       if (!goes_on) {
+        co_await cancel_all(group);
         co_return;
       }
     }

@@ -26,7 +26,7 @@ void read_common(Fields& fields, OllamaEmbedCall& call) {
   fields.object("options");  // none of them changes a vector
 }
 
-// A string or a list of them; a vector of an empty text is as good as any.
+// A string or a list of them. An empty string asks for no vector, only for the model to be loaded.
 void read_inputs(Fields& fields, std::vector<PromptInput>& out) {
   fields.require("input");
   const Json* input = fields.find("input");
@@ -38,6 +38,9 @@ void read_inputs(Fields& fields, std::vector<PromptInput>& out) {
                        std::ranges::all_of(list, [](const Json& item) { return item.is_string(); });
   if (!is_fine) {
     fields.unexpected("input", *input, fmt::format("a string, or at most {} of them", kMaxInputs));
+    return;
+  }
+  if (*input == "") {
     return;
   }
   for (const Json& item : list) {
@@ -119,7 +122,9 @@ Api<OllamaEmbedCall> read_old_embed_call(std::string_view body) {
   fields.require("prompt");
   std::string prompt;
   fields.text("prompt", prompt);
-  call.wanted.inputs.emplace_back(std::move(prompt));
+  if (!prompt.empty()) {  // an empty one only loads the model
+    call.wanted.inputs.emplace_back(std::move(prompt));
+  }
   if (fields.error()) {
     return refuse(*fields.error());
   }

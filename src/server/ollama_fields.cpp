@@ -17,7 +17,7 @@ constexpr int64_t kMaxInt = std::numeric_limits<int32_t>::max();
 constexpr int32_t kMaxTopLogprobs = 20;  // Ollama's own bound
 constexpr double kMaxTemperature = 100;
 
-constexpr std::array<UnsupportedMember, 7> kUnsupported = {{
+constexpr auto kUnsupported = std::to_array<UnsupportedMember>({
     {"format", "answers cannot be bound to a grammar yet"},
     {"images", "only text is"},
     {"suffix", "there is no filling in between texts yet"},
@@ -25,7 +25,7 @@ constexpr std::array<UnsupportedMember, 7> kUnsupported = {{
     {"width", "images cannot be made"},
     {"height", "images cannot be made"},
     {"steps", "images cannot be made"},
-}};
+});
 
 // Tail-free sampling, which Ollama has given up; 1 is off.
 void read_tail_free(Fields& options) {

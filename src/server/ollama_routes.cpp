@@ -41,13 +41,13 @@ std::span<const Route> ollama_routes() {
       {"POST", "/api/chat", ollama_chat, kDialect},
       {"POST", "/api/embed", ollama_embed, kDialect},
       {"POST", "/api/embeddings", ollama_old_embed, kDialect},
-      {"POST", "/api/pull", not_yet, kDialect},
-      {"POST", "/api/push", not_yet, kDialect},
-      {"POST", "/api/create", not_yet, kDialect},
-      {"POST", "/api/copy", not_yet, kDialect},
-      {"DELETE", "/api/delete", not_yet, kDialect},
-      {"GET", "/api/blobs/{digest}", not_yet, kDialect},
-      {"POST", "/api/blobs/{digest}", not_yet, kDialect},
+      {"POST", "/api/pull", not_yet, kDialect, false, false, true},
+      {"POST", "/api/push", not_yet, kDialect, false, false, true},
+      {"POST", "/api/create", not_yet, kDialect, false, false, true},
+      {"POST", "/api/copy", not_yet, kDialect, false, false, true},
+      {"DELETE", "/api/delete", not_yet, kDialect, false, false, true},
+      {"GET", "/api/blobs/{digest}", not_yet, kDialect, false, false, true},
+      {"POST", "/api/blobs/{digest}", not_yet, kDialect, false, false, true},
   }};
   return kRoutes;
 }

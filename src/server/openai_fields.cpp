@@ -12,12 +12,12 @@ namespace {
 
 constexpr std::string_view kGrammarLater = "answers cannot be bound to a grammar yet";
 
-constexpr std::array<UnsupportedMember, 30> kUnsupported = {{
+constexpr auto kUnsupported = std::to_array<UnsupportedMember>({
     {"allowed_token_ids", "expected logit_bias, which favours tokens"},
     {"audio", "only text is"},
     {"bad_words", "expected logit_bias, which can ban tokens"},
     {"chat_template", "the model's own template is used"},
-    {"function_call", "expected tools and tool_choice"},
+    {"function_call", "expected tools and tool_choice", "\"none\""},
     {"functions", "expected tools"},
     {"grammar", kGrammarLater},
     {"guided_choice", kGrammarLater},
@@ -41,8 +41,7 @@ constexpr std::array<UnsupportedMember, 30> kUnsupported = {{
     {"t_max_predict_ms", "expected timeout_ms", "0"},
     {"truncate_prompt_tokens", "prompts are never cut"},
     {"use_beam_search", "there is no beam search"},
-    {"web_search_options", "there is no web search"},
-}};
+});
 
 void read_stream_options(Fields& fields, OpenAiFields& out) {
   if (const Json* options = fields.object("stream_options")) {
@@ -50,6 +49,18 @@ void read_stream_options(Fields& fields, OpenAiFields& out) {
     members.boolean("include_usage", out.include_usage);
     fields.adopt(members);
   }
+}
+
+// An empty object is how OpenAI's clients ask for a search.
+void read_web_search(Fields& fields) {
+  constexpr std::string_view kName = "web_search_options";
+  constexpr std::string_view kWhy = "there is no web search";
+  const Json* options = fields.find(kName);
+  if (options != nullptr && options->is_object()) {
+    fields.refuse_value(kName,
+                        fmt::format("{} is not supported: {}", fields.full_name(kName), kWhy));
+  }
+  fields.unsupported(kName, kWhy);
 }
 
 void read_modalities(Fields& fields) {
@@ -134,6 +145,7 @@ void read_openai_fields(Fields& fields, OpenAiFields& out) {
   read_modalities(fields);
   read_response_format(fields);
   read_skip_special(fields);
+  read_web_search(fields);
   fields.unsupported(kUnsupported);
 }
 

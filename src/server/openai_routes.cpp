@@ -18,7 +18,7 @@ std::span<const Route> openai_routes() {
       {"POST", "/v1/chat/completions", chat_completions, kDialect},
       {"POST", "/v1/completions", completions, kDialect},
       {"POST", "/v1/embeddings", embeddings, kDialect},
-      {"POST", "/v1/rerank", rerank, kDialect},
+      {"POST", "/v1/rerank", rerank, kDialect, false, false, true},
       {"POST", "/tokenize", tokenize, kDialect},
       {"POST", "/detokenize", detokenize, kDialect},
   }};

@@ -10,14 +10,14 @@
 namespace quern::server {
 namespace {
 
-constexpr std::array<UnsupportedMember, 6> kUnsupported = {{
+constexpr auto kUnsupported = std::to_array<UnsupportedMember>({
     {"background", "responses are made while the client waits"},
     {"context_management", "nothing is left out of a prompt"},
     {"conversation", "expected previous_response_id"},
     {"max_tool_calls", "there are no built-in tools"},
     {"moderation", "there is no moderation"},
     {"prompt", "there are no stored prompts"},
-}};
+});
 
 void read_metadata(Fields& fields, Json& echo) {
   constexpr size_t kMaxPairs = 16;
@@ -100,8 +100,14 @@ void read_include(Fields& fields) {
 }
 
 void read_rest(Fields& fields) {
-  std::string truncation;
-  fields.word("truncation", truncation, {"disabled"});  // nothing is cut silently
+  const Json* truncation = fields.find("truncation");
+  if (truncation != nullptr && *truncation == "auto") {
+    fields.refuse_value("truncation",
+                        R"(truncation "auto" is not supported: prompts are never cut; expected )"
+                        R"("disabled")");
+  }
+  std::string word;
+  fields.word("truncation", word, {"disabled"});
   std::optional<int32_t> n_top;
   fields.integer("top_logprobs", n_top, {0, 0});
   fields.unsupported(kUnsupported);

@@ -18,6 +18,7 @@ struct Route {
   Dialect dialect = Dialect::plain;
   bool is_open = false;         // answers without an API key
   bool while_draining = false;  // answers though the server accepts no new work
+  bool is_stub = false;         // only says that it is not there yet: nobody is led to it
 };
 
 std::span<const Route> admin_routes();   // health, metrics, live requests, /openapi.json

@@ -75,7 +75,9 @@ std::string Router::hint(std::string_view path) const {
   std::vector<std::string> paths;
   for (const auto& table : tables_) {
     for (const Route& route : table) {
-      paths.emplace_back(route.pattern);
+      if (!route.is_stub) {
+        paths.emplace_back(route.pattern);
+      }
     }
   }
   std::vector<std::string> nearest = nearest_names(path, paths);

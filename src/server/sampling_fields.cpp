@@ -159,6 +159,13 @@ Api<SamplingParams> sampling_params(const SamplingFields& fields, const LoadedMo
   const auto is_outside = [vocab_size](TokenId token) {
     return static_cast<uint32_t>(value(token)) >= vocab_size;
   };
+  for (const LogitBias& one : params.logit_bias) {
+    if (is_outside(one.token)) {
+      return refuse(
+          bad_field("logit_bias", fmt::format("logit_bias names token {}; expected an id below {}",
+                                              value(one.token), vocab_size)));
+    }
+  }
   const auto stop = std::ranges::find_if(fields.stop_tokens, is_outside);
   if (stop != fields.stop_tokens.end()) {
     return refuse(bad_field("stop_token_ids",

@@ -52,15 +52,6 @@ Error cannot_listen(const ServerConfig& config, const error_code& error) {
 
 }  // namespace
 
-bool is_loopback(const std::string& host) {
-  if (host == "localhost") {
-    return true;
-  }
-  error_code error;
-  const boost::asio::ip::address address = boost::asio::ip::make_address(host, error);
-  return !error && address.is_loopback();
-}
-
 class Server::Impl final : public ConnectionHub {
  public:
   Impl(ServerContext& context, ServerParts parts)

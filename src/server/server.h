@@ -46,7 +46,4 @@ class Server {
   std::unique_ptr<Impl> impl_;
 };
 
-// Whether only this machine can reach it: "localhost", 127.0.0.0/8, ::1.
-bool is_loopback(const std::string& host);
-
 }  // namespace quern::server

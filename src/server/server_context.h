@@ -30,6 +30,7 @@ struct ServerConfig {
   uint32_t load_timeout_s = 300;  // a request waits so long for its model
   uint32_t drain_timeout_s = 30;
   bool log_json = false;
+  bool insecure = false;  // without keys, web pages of elsewhere are answered too
 };
 
 struct ServerContext {

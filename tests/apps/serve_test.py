@@ -213,6 +213,8 @@ class Refusals(unittest.TestCase):
             with self.subTest(words=words):
                 self.assert_refused(refused(*words), 2)
         self.assert_refused(refused("--host", "0.0.0.0", "--port", 0), 2, "no API key", "--insecure")
+        for host in ("127.1", "nohost.invalid"):
+            self.assert_refused(refused("--host", host, "--port", 0), 2, host, "localhost", "--insecure")
 
     def test_sizes_that_cannot_be_meant(self):
         for flag, least in (("--kv-bytes", 1), ("--memory-bytes", 1 << 20), ("--max-body-bytes", 1024)):

@@ -222,6 +222,11 @@ TEST(ChatRequest, RefusesByNameWhatCannotBeDone) {
     EXPECT_EQ(fault_of(with(std::string("\"") + name + R"(":{"a":1})")), name);
     EXPECT_EQ(fault_of(with(std::string("\"") + name + R"(":null)")), "none");
   }
+  EXPECT_EQ(fault_of(with(R"("web_search_options":{})")), "web_search_options");
+  EXPECT_EQ(read_chat_call(with(R"("web_search_options":{})")).error().code, "unsupported");
+  EXPECT_EQ(fault_of(with(R"("function_call":"none")")), "none");
+  EXPECT_EQ(fault_of(with(R"("function_call":"auto")")), "function_call");
+  EXPECT_EQ(fault_of(with(R"("":1)")), "none");
   EXPECT_EQ(fault_of(with(R"("min_tokens":9,"max_completion_tokens":8)")), "min_tokens");
   EXPECT_EQ(read_chat_call(with(R"("tool_choice":"required")")).error().code, "unsupported");
   EXPECT_EQ(fault_of(with(R"("something_unknown":{"a":1})")), "none");

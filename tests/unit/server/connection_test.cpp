@@ -27,7 +27,7 @@ TEST(Connection, AnswersPipelinedRequestsInOrder) {
   std::string all;
   for (int i = 0; i < 50; ++i) {
     const std::string path = i % 10 == 3 ? "/stream" : "/items/" + std::to_string(i);
-    all += "GET " + path + " HTTP/1.1\r\nHost: test\r\n\r\n";
+    all += "GET " + path + " HTTP/1.1\r\nHost: localhost\r\n\r\n";
   }
   client.send(all);
   for (int i = 0; i < 50; ++i) {
@@ -41,7 +41,7 @@ TEST(Connection, ReadsARequestThatComesByteByByte) {
   const TestServer server;
   Client client(server.port());
   for (const char byte :
-       std::string("POST /echo HTTP/1.1\r\nHost: test\r\nContent-Length: 3\r\n\r\nabc")) {
+       std::string("POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\n\r\nabc")) {
     client.send({&byte, 1});
   }
   EXPECT_EQ(client.read().body, "POST /echo ? abc");
@@ -120,23 +120,25 @@ TEST(Connection, AnswersWhatIsMalformedAndGoesOnServing) {
       "GET\r\n\r\n",
       "GET / HTTP/9.9\r\n\r\n",
       "GET / HTTP/1.1\r\n\r\n",  // no Host
-      "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
-      "GET / HTTP/1.1\r\nHost: a\r\nno colon\r\n\r\n",
-      "GET / HTTP/1.1\r\nHost: a\r\nName : x\r\n\r\n",
-      "GET /%zz HTTP/1.1\r\nHost: a\r\n\r\n",
-      "GET /%00 HTTP/1.1\r\nHost: a\r\n\r\n",
-      "GET /\xFF HTTP/1.1\r\nHost: a\r\n\r\n",
-      "GET echo HTTP/1.1\r\nHost: a\r\n\r\n",
-      "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n",
-      "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 1x\r\n\r\n",
-      "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
-      "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nTransfer-Encoding: "
+      "GET / HTTP/1.1\r\nHost: localhost\r\nHost: b\r\n\r\n",
+      "GET / HTTP/1.1\r\nHost: localhost\r\nno colon\r\n\r\n",
+      "GET / HTTP/1.1\r\nHost: localhost\r\nName : x\r\n\r\n",
+      "GET /%zz HTTP/1.1\r\nHost: localhost\r\n\r\n",
+      "GET /%00 HTTP/1.1\r\nHost: localhost\r\n\r\n",
+      "GET /\xFF HTTP/1.1\r\nHost: localhost\r\n\r\n",
+      "GET echo HTTP/1.1\r\nHost: localhost\r\n\r\n",
+      "POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n",
+      "POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1x\r\n\r\n",
+      "POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
+      "POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\nTransfer-Encoding: "
       "chunked\r\n\r\n0\r\n\r\n",
-      "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n",
-      "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabcdefgh\r\n",
-      "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n",
-      "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Encoding: gzip\r\nContent-Length: 1\r\n\r\nx",
-      "POST /echo HTTP/1.1\r\nHost: a\r\nExpect: miracles\r\nContent-Length: 1\r\n\r\nx"};
+      "POST /echo HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n",
+      "POST /echo HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: "
+      "chunked\r\n\r\n5\r\nabcdefgh\r\n",
+      "POST /echo HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: gzip\r\n\r\n",
+      "POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Encoding: gzip\r\nContent-Length: "
+      "1\r\n\r\nx",
+      "POST /echo HTTP/1.1\r\nHost: localhost\r\nExpect: miracles\r\nContent-Length: 1\r\n\r\nx"};
   for (const std::string& bytes : malformed) {
     Client client(server.port());
     client.send(bytes);
@@ -164,16 +166,17 @@ TEST(Connection, NamesTheVersionOrTheCodingThatItDoesNotServe) {
            parse_json(answer.body).value()["error"]["code"].get<std::string>();
   };
   for (const char* version : {"HTTP/2.0", "HTTP/3.1", "HTTP/1.2", "HTTP/0.9"}) {
-    EXPECT_EQ(answer_to(std::string("GET / ") + version + "\r\nHost: a\r\n\r\n"),
+    EXPECT_EQ(answer_to(std::string("GET / ") + version + "\r\nHost: localhost\r\n\r\n"),
               "505 http_version")
         << version;
   }
-  EXPECT_EQ(answer_to("GET / HTTP/x.1\r\nHost: a\r\n\r\n"), "400 malformed_request");
-  EXPECT_EQ(answer_to("GET / SPDY/1.1\r\nHost: a\r\n\r\n"), "400 malformed_request");
+  EXPECT_EQ(answer_to("GET / HTTP/x.1\r\nHost: localhost\r\n\r\n"), "400 malformed_request");
+  EXPECT_EQ(answer_to("GET / SPDY/1.1\r\nHost: localhost\r\n\r\n"), "400 malformed_request");
   for (const char* coding : {"gzip", "gzip, chunked", "chunked, chunked"}) {
-    EXPECT_EQ(answer_to(std::string("POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: ") +
-                        coding + "\r\n\r\n0\r\n\r\n"),
-              "501 transfer_encoding")
+    EXPECT_EQ(
+        answer_to(std::string("POST /echo HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: ") +
+                  coding + "\r\n\r\n0\r\n\r\n"),
+        "501 transfer_encoding")
         << coding;
   }
 }
@@ -181,7 +184,7 @@ TEST(Connection, NamesTheVersionOrTheCodingThatItDoesNotServe) {
 TEST(Connection, LimitsTheHeader) {
   const TestServer server;
   Client client(server.port());
-  client.send("GET /echo HTTP/1.1\r\nHost: test\r\nLong: " + filler(100'000));
+  client.send("GET /echo HTTP/1.1\r\nHost: localhost\r\nLong: " + filler(100'000));
   EXPECT_EQ(client.read().status, 431);
   EXPECT_TRUE(client.is_closed());
 }

@@ -6,6 +6,7 @@
 #include "server/cors.h"
 #include "server/json.h"
 #include "server/live_requests.h"
+#include "server/loopback.h"
 #include "server/openapi.h"
 #include "server/request_id.h"
 #include "unit/server/http_harness.h"
@@ -30,6 +31,96 @@ TEST(Gate, NeedsAKeyWhereThereAreSome) {
   EXPECT_EQ(client.get("/echo", "Authorization: bearer second\r\n").status, 200U);
   EXPECT_EQ(client.get("/echo", "X-Api-Key: second\r\n").status, 200U);
   EXPECT_EQ(client.get("/open").status, 200U);
+}
+
+// A GET of /echo with these headers only.
+Answer echo_with(const TestServer& server, const std::string& headers) {
+  Client client(server.port());
+  client.send("GET /echo HTTP/1.1\r\n" + headers + "\r\n");
+  return client.read();
+}
+
+TEST(Gate, AnswersToNamesOfThisMachineOnlyWithoutKeys) {
+  const TestServer server;
+  for (const char* host :
+       {"localhost", "LocalHost:11434", "127.0.0.1:1", "127.8.8.8", "[::1]:11434", "[::1]",
+        "app.localhost", "a.b.localhost:80", "[::ffff:127.0.0.1]:80", ""}) {
+    EXPECT_EQ(echo_with(server, std::string("Host: ") + host + "\r\n").status, 200U) << host;
+  }
+  for (const char* host : {"rebound.example", "rebound.example:11434", "localhost.example",
+                           "xlocalhost", "127.0.0.1.x", "0.0.0.0:11434", "192.168.1.1", "[::]:80",
+                           "[::ffff:10.0.0.1]", "localhost:x"}) {
+    const Answer refused = echo_with(server, std::string("Host: ") + host + "\r\n");
+    EXPECT_EQ(refused.status, 403U) << host;
+    EXPECT_EQ(parse_json(refused.body)->at("error").at("code"), "foreign_host");
+  }
+  Client old(server.port());
+  old.send("GET /echo HTTP/1.0\r\n\r\n");  // which knows no Host
+  EXPECT_EQ(old.read().status, 200U);
+}
+
+TEST(Gate, AnswersNoForeignPagesWithoutKeys) {
+  ServerConfig config;
+  config.cors_origins = {"https://a.example"};
+  const TestServer server(config);
+  Client client(server.port());
+  for (const char* origin : {"http://localhost", "https://localhost:3000", "http://127.0.0.1:8080",
+                             "http://[::1]:5173", "http://app.localhost:1", "https://a.example"}) {
+    EXPECT_EQ(client.get("/echo", std::string("Origin: ") + origin + "\r\n").status, 200U)
+        << origin;
+  }
+  for (const char* origin : {"https://b.example", "http://a.example", "null", "app://localhost",
+                             "http://localhost.example", "http://b.example/.localhost",
+                             "http://b.example#.localhost", "http://192.168.1.1"}) {
+    client.request("POST /echo",
+                   std::string("Content-Type: text/plain\r\nOrigin: ") + origin + "\r\n", "{}");
+    const Answer refused = client.read();
+    EXPECT_EQ(refused.status, 403U) << origin;
+    EXPECT_EQ(refused.header("access-control-allow-origin"), "");
+    const std::string message = parse_json(refused.body)->at("error").at("message");
+    for (const char* way_out : {"--cors-origin", "--api-key-file", "--insecure"}) {
+      EXPECT_NE(message.find(way_out), std::string::npos) << message;
+    }
+  }
+}
+
+TEST(Gate, TellsForeignPagesInTheWordsOfTheRoute) {
+  const TestServer server;
+  Client client(server.port());
+  const std::string foreign = "Origin: https://b.example\r\n";
+  EXPECT_EQ(parse_json(client.get("/v1/models", foreign).body)->at("error").at("type"),
+            "permission_error");
+  EXPECT_TRUE(parse_json(client.get("/api/tags", foreign).body)->at("error").is_string());
+  const Json anthropic = *parse_json(client.get("/v1/messages", foreign).body);
+  EXPECT_EQ(anthropic.at("error").at("type"), "permission_error");
+  EXPECT_EQ(client.get("/health/live", foreign).status, 403U);
+}
+
+TEST(Gate, LeavesForeignPagesToKeysAndToTheNetwork) {
+  const std::string foreign = "Host: b.example\r\nOrigin: https://b.example\r\n";
+  ServerConfig insecure;
+  insecure.insecure = true;
+  EXPECT_EQ(echo_with(TestServer(insecure), foreign).status, 200U);
+  ServerConfig open;
+  open.host = "0.0.0.0";
+  EXPECT_EQ(echo_with(TestServer(open), foreign).status, 200U);
+  ServerConfig keyed;
+  keyed.api_keys = {"key"};
+  EXPECT_EQ(echo_with(TestServer(keyed), foreign).status, 401U);
+  EXPECT_EQ(echo_with(TestServer(keyed), foreign + "X-Api-Key: key\r\n").status, 200U);
+}
+
+TEST(Gate, LeadsToNoRouteThatIsNotThereYet) {
+  const TestServer server;
+  Client client(server.port());
+  for (const char* path : {"/api/nope", "/api/copi", "/api/pul", "/v1/reran"}) {
+    const Answer answer = client.get(path);
+    EXPECT_EQ(answer.status, 404U);
+    for (const char* stub : {"/api/copy", "/api/pull", "/v1/rerank"}) {
+      EXPECT_EQ(answer.body.find(stub), std::string::npos) << answer.body;
+    }
+  }
+  EXPECT_NE(client.get("/api/tag").body.find("/api/tags"), std::string::npos);
 }
 
 TEST(Gate, GivesEachKeyASaltOfItsOwn) {
@@ -134,7 +225,9 @@ TEST(Cors, KnowsAnOriginThatABrowserSends) {
 }
 
 TEST(Cors, IsOffByDefault) {
-  const TestServer server;
+  ServerConfig config;
+  config.insecure = true;
+  const TestServer server(config);
   Client client(server.port());
   const Answer answer = client.get("/echo", "Origin: https://a.example\r\n");
   EXPECT_EQ(answer.status, 200U);
@@ -182,7 +275,8 @@ TEST(OpenApi, DocumentsTheStatusesOfTheTransport) {
   const Json document = parse_json(openapi_document()).value();
   for (const auto& [path, operations] : document.at("paths").items()) {
     for (const auto& [method, operation] : operations.items()) {
-      for (const char* status : {"400", "408", "413", "415", "417", "431", "501", "503", "505"}) {
+      for (const char* status :
+           {"400", "403", "408", "413", "415", "417", "431", "501", "503", "505"}) {
         EXPECT_TRUE(operation.at("responses").contains(status)) << method << path << status;
       }
     }
@@ -202,6 +296,7 @@ TEST(Drain, FinishesWhatRunsAndTakesNothingNew) {
   const Answer refused = late.get("/echo");
   EXPECT_EQ(refused.status, 503U);
   EXPECT_FALSE(refused.header("retry-after").empty());
+  EXPECT_EQ(parse_json(refused.body)->at("error").at("type"), "service_unavailable");
   Client probe(server.port());
   EXPECT_EQ(probe.get("/open").status, 200U);
   tell("finish");
@@ -250,10 +345,13 @@ TEST(Listen, SaysWhenThePortIsTaken) {
 }
 
 TEST(Listen, KnowsWhatOnlyThisMachineReaches) {
-  for (const char* host : {"localhost", "127.0.0.1", "127.8.8.8", "::1"}) {
+  for (const char* host : {"localhost", "LOCALHOST", "127.0.0.1", "127.8.8.8", "::1", "[::1]",
+                           "::ffff:127.0.0.1", "[::ffff:127.9.9.9]"}) {
     EXPECT_TRUE(is_loopback(host)) << host;
   }
-  for (const char* host : {"0.0.0.0", "::", "192.168.1.1", "example.org", ""}) {
+  for (const char* host :
+       {"0.0.0.0", "::", "192.168.1.1", "example.org", "", "127.1", "::ffff:10.0.0.1", "[]",
+        "nohost.invalid", "localhost.example", "[127.0.0.1]"}) {
     EXPECT_FALSE(is_loopback(host)) << host;
   }
 }

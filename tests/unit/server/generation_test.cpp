@@ -13,6 +13,7 @@
 
 #include "base/system_info.h"
 #include "engine/sampling_defaults.h"
+#include "server/generation_group.h"
 #include "server/live_requests.h"
 #include "server/offload.h"
 #include "server/ollama_models.h"
@@ -36,10 +37,23 @@ class FakeExchange final : public Exchange {
     sent = std::move(response);
     co_return;
   }
-  Task begin_stream(StreamHead /*head*/) override { co_return; }
-  boost::asio::awaitable<bool> write(std::string /*piece*/) override { co_return true; }
+  Task begin_stream(StreamHead /*head*/) override {
+    has_stream = true;
+    co_return;
+  }
+  boost::asio::awaitable<bool> write(std::string /*piece*/) override {
+    if (n_writes_left > 0) {
+      --n_writes_left;
+      co_return true;
+    }
+    const std::function<void()> listener = std::exchange(gone, nullptr);
+    if (listener) {
+      listener();
+    }
+    co_return false;
+  }
   Task end_stream() override { co_return; }
-  bool has_begun() const override { return false; }
+  bool has_begun() const override { return has_stream; }
   void on_client_gone(std::function<void()> listener) override { gone = std::move(listener); }
   void count_tokens(uint32_t n_prompt, uint32_t n_completion) override {
     n_prompt_tokens += n_prompt;
@@ -49,6 +63,8 @@ class FakeExchange final : public Exchange {
   HttpRequest http;
   HttpResponse sent;
   std::function<void()> gone;
+  bool has_stream = false;
+  size_t n_writes_left = SIZE_MAX;  // then the reader counts as gone
   uint32_t n_prompt_tokens = 0;
   uint32_t n_completion_tokens = 0;
 
@@ -101,6 +117,23 @@ class GenerationTest : public testing::Test {
     spec.sampling.ignore_eos = true;
     spec.max_tokens = max_tokens;
     return spec;
+  }
+
+  // Streams `n` generations to a reader that goes away after some writes.
+  Task stream_some(FakeExchange& exchange, size_t n, size_t n_writes) {
+    GenerationGroup group(exchange);
+    for (size_t i = 0; i < n; ++i) {
+      ModelWish wish("tiny");
+      Api<ModelLease> lease = co_await acquire_model(exchange, context_, std::move(wish));
+      GenerationSpec wanted = spec(200);
+      wanted.sampling.end_tokens = end_tokens(lease->model().tokenizer());
+      group.add(*Generation::start(exchange, context_, {std::move(*lease), std::move(wanted)}));
+    }
+    exchange.n_writes_left = n_writes;
+    EventWriter writer;
+    writer.add = [](size_t /*i*/, const GenerationEvent& /*event*/) { return std::string("x"); };
+    writer.end = [] { return std::string(); };
+    co_await stream_events(group, writer);
   }
 
   // Gets the model, starts, and collects all.
@@ -448,6 +481,15 @@ TEST_F(GenerationTest, DoesNotWaitForAModelBeyondItsDeadline) {
     EXPECT_EQ(lease.error().status, 504U);
     EXPECT_EQ(lease.error().code, "total_timeout");
   });
+}
+
+// The access log tells them: what was computed, whoever read it. Each prompt has 3 tokens.
+TEST_F(GenerationTest, CountsTheTokensOfAStreamWhoseReaderStopsReading) {
+  for (const size_t n : {1, 2}) {
+    run([&](FakeExchange& exchange) { return stream_some(exchange, n, 5); });
+    EXPECT_EQ(n_prompt_logged_, 3 * n);
+    EXPECT_GE(n_completion_logged_, 5U);
+  }
 }
 
 }  // namespace

@@ -301,7 +301,7 @@ void Client::send(std::string_view bytes) {
 }
 
 void Client::request(const std::string& line, const std::string& headers, const std::string& body) {
-  std::string bytes = line + " HTTP/1.1\r\nHost: test\r\n" + headers;
+  std::string bytes = line + " HTTP/1.1\r\nHost: localhost\r\n" + headers;
   if (!body.empty()) {
     bytes += "Content-Length: " + std::to_string(body.size()) + "\r\n";
   }

@@ -140,6 +140,8 @@ TEST(OllamaRequest, EmbedTakesOneTextOrSeveral) {
       read_embed_call(R"({"model":"m","input":["a","b"],"dimensions":2})")->wanted.inputs.size(),
       2U);
   EXPECT_EQ(read_old_embed_call(R"({"model":"m","prompt":"a"})")->wanted.inputs.size(), 1U);
+  EXPECT_TRUE(read_embed_call(R"({"model":"m","input":""})")->wanted.inputs.empty());
+  EXPECT_TRUE(read_old_embed_call(R"({"model":"m","prompt":""})")->wanted.inputs.empty());
   EXPECT_FALSE(read_embed_call(R"({"model":"m","input":[1]})"));
   EXPECT_FALSE(read_embed_call(R"({"model":"m"})"));
 }

@@ -78,6 +78,8 @@ TEST(ResponsesRequest, WhatIsNotSupportedIsRefusedByName) {
   EXPECT_EQ(fault_of(R"("tools":[{"type":"web_search"}])"), "tools[0].type");
   EXPECT_EQ(fault_of(R"("background":true)"), "background");
   EXPECT_EQ(fault_of(R"("truncation":"auto")"), "truncation");
+  EXPECT_EQ(read(R"({"input":"x","truncation":"auto"})").error().code, "unsupported");
+  EXPECT_EQ(read(R"({"input":"x","truncation":"none"})").error().code, "invalid_value");
   EXPECT_EQ(fault_of(R"("include":["file_search_call.results"])"), "include[0]");
   EXPECT_EQ(fault_of(R"("metadata":{"a":1})"), "metadata");
   EXPECT_EQ(

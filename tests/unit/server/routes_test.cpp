@@ -355,13 +355,40 @@ TEST_F(RoutesTest, OllamaCutsATextToEmbedUnlessToldNotTo) {
   EXPECT_EQ(json(embed(R"(,"dimensions":3)"))["embeddings"][0].size(), 3U);
 }
 
+// As Ollama does for clients that load a model before they need it (its server/routes.go).
+TEST_F(RoutesTest, AnEmptyTextToEmbedLoadsTheModelOnly) {
+  add_tiny();
+  const TestServer server({}, config());
+  Client client(server.port());
+  const Answer answer = post(client, "/api/embed", R"({"model":"tiny","input":""})");
+  EXPECT_EQ(answer.status, 200U);
+  EXPECT_EQ(json(answer)["embeddings"], Json::array());
+  EXPECT_EQ(json(client.get("/api/ps"))["models"].size(), 1U);
+  const Answer old = post(client, "/api/embeddings", R"({"model":"tiny","prompt":""})");
+  EXPECT_EQ(old.status, 200U);
+  EXPECT_EQ(json(old)["embedding"], Json::array());
+  EXPECT_EQ(post(client, "/api/embed", R"({"model":"none","input":""})").status, 404U);
+}
+
+TEST_F(RoutesTest, ABiasOfATokenBeyondTheVocabularyIsAnInvalidValue) {
+  add_tiny();
+  const TestServer server({}, config());
+  Client client(server.port());
+  const Answer answer = post(client, "/v1/completions",
+                             R"({"model":"tiny","prompt":"x","logit_bias":{"9999999":1}})");
+  EXPECT_EQ(error_of(answer), "400 invalid_value");
+  EXPECT_EQ(json(answer)["error"]["param"], "logit_bias");
+}
+
 TEST_F(RoutesTest, AFaultBeforeTheFirstByteHasAStatus) {
   add_tiny();
   const TestServer server({}, config());
   Client client(server.port());
   points_.arm(FailPoint::kernel_result, {});
   const std::string body = R"({"model":"tiny","prompt":"hello","max_tokens":4,"stream":true})";
-  EXPECT_EQ(error_of(post(client, "/v1/completions", body)), "503 device_error");
+  const Answer refused = post(client, "/v1/completions", body);
+  EXPECT_EQ(error_of(refused), "503 device_error");
+  EXPECT_EQ(json(refused)["error"]["type"], "service_unavailable");
   EXPECT_EQ(post(client, "/v1/completions", body).status, 200U);  // the engine goes on
 }
 
