@@ -47,7 +47,7 @@ void ModelManager::Impl::resolve(std::vector<Waiter> waiters) {
   catalogue_.refresh(now_us());
   for (Waiter& waiter : waiters) {
     if (const std::optional<KnownModel> model = catalogue_.find(waiter.name)) {
-      acquire_known(*model, std::move(waiter.ready));
+      acquire_known(*model, std::move(waiter));
     } else {
       waiter.ready(fail(catalogue_.unknown(waiter.name)));
     }

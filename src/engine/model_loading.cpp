@@ -54,32 +54,61 @@ void ModelManager::Impl::run_loads() {
 }
 
 void ModelManager::Impl::load_next(const SharedLoad& load) {
+  if (answer_from_shelf(load)) {
+    return;
+  }
   const int64_t start_us = now_us();
   const auto outcome = retry(
       config_.retry, [&] { return attempt(*load); },
       [&](int64_t delay_ms) { return !load->was_refused && pause_before_retry(delay_ms); });
-  const std::string& name = load->model.found.name;
-  if (outcome.result) {
-    ServedModel& served = **outcome.result;
-    served.loaded_us = now_us();
-    served.load_duration_us = served.loaded_us - start_us;
-    log_.info(fmt::format("model '{}' loaded in {} ms: {} MB, context {}", name,
-                          served.load_duration_us / kMicrosPerMilli, megabytes(served.bytes),
-                          served.engine->max_context()));
-    warn_beyond_training(served);
-  } else {
-    log_.warn(
-        fmt::format("model '{}' is not loaded: {}", name, outcome.result.error().to_string()));
-  }
+  report(*load, outcome.result, start_us);
   Answers answers;
   {
     const std::lock_guard lock(mutex_);
     stats_.n_load_retries += outcome.n_retries;
     answers = conclude_locked(load, outcome.result);
   }
+  give(std::move(answers));
+}
+
+void ModelManager::Impl::give(Answers answers) {
   for (auto& [ready, answer] : answers) {
     ready(std::move(answer));
   }
+}
+
+// It was leaving when it was asked for, and is still there: others made the room, or it is not
+// wanted any more.
+bool ModelManager::Impl::answer_from_shelf(const SharedLoad& load) {
+  Answers answers;
+  {
+    const std::lock_guard lock(mutex_);
+    const ModelShelf::Shared served = shelf_.find(load->model.file);
+    if (served == nullptr) {
+      return false;
+    }
+    std::erase(loads_, load);
+    answers = answers_locked(*load, served);
+  }
+  give(std::move(answers));
+  return true;
+}
+
+void ModelManager::Impl::report(const Load& load, const Outcome& outcome, int64_t start_us) const {
+  const std::string& name = load.model.found.name;
+  if (outcome) {
+    ServedModel& served = **outcome;
+    served.loaded_us = now_us();
+    served.load_duration_us = served.loaded_us - start_us;
+    log_.info(fmt::format("model '{}' loaded in {} ms: {} MB, context {}", name,
+                          served.load_duration_us / kMicrosPerMilli, megabytes(served.bytes),
+                          served.engine->max_context()));
+    warn_beyond_training(served);
+    return;
+  }
+  const std::string line =
+      fmt::format("model '{}' is not loaded: {}", name, outcome.error().to_string());
+  outcome.error().kind == ErrorKind::cancelled ? log_.info(line) : log_.warn(line);
 }
 
 // --ctx is one wish for all models, and what a model writes beyond its own context is often
@@ -162,40 +191,76 @@ Result<ModelShelf::Shared> ModelManager::Impl::load_in(Load& load, uint64_t kv_b
 // Evicts what must go, waits until its memory is given back, and says how large the pool may be.
 Result<uint64_t> ModelManager::Impl::make_room(Load& load, const MemoryNeed& need) {
   const uint64_t limit = limit_bytes();
-  std::unique_lock lock(mutex_);
   const auto pool = [&](uint64_t used) {
     return used > limit ? std::nullopt : kv_pool_bytes(need, limit - used);
   };
-  const auto n_evicted =
-      shelf_.make_room([&](uint64_t bytes_that_stay) { return pool(bytes_that_stay).has_value(); });
-  if (!n_evicted) {
-    load.was_refused = true;
-    load.would_fit_later = pool(0).has_value();
-    return fail(no_room(load, need, limit));
+  const auto fits = [&](uint64_t bytes_that_stay) { return pool(bytes_that_stay).has_value(); };
+  {
+    const std::lock_guard lock(mutex_);
+    const auto n_evicted = shelf_.make_room(fits);
+    if (!n_evicted) {
+      load.was_refused = true;
+      return fail(no_room(load, need, limit));
+    }
+    stats_.n_evictions += *n_evicted;
+    housekeeper_wakes_.notify_one();
   }
-  stats_.n_evictions += *n_evicted;
-  housekeeper_wakes_.notify_one();
-  room_made_.wait(lock, [this] { return stopping_ || (n_dying_ == 0 && !shelf_.has_gone()); });
+  QUERN_TRY(wait_for_room(load, fits));
+  const std::lock_guard lock(mutex_);
+  // Only this thread adds models.
+  return pool(shelf_.n_bytes()).value_or(need.least_pool_bytes());
+}
+
+// Until those that are leaving have gone, or others made room, or nobody wants it any more.
+Status ModelManager::Impl::wait_for_room(Load& load, FunctionRef<bool(uint64_t)> fits) {
+  std::unique_lock lock(mutex_);
+  if (const std::string leaving = leaving_locked(); !leaving.empty()) {
+    lock.unlock();
+    log_.info(fmt::format("model '{}' waits for the end of what {} computes", load.model.found.name,
+                          leaving));
+    lock.lock();
+  }
+  const auto is_unwanted = [&] {
+    return std::ranges::all_of(load.waiters, [](const Waiter& w) { return w.wait->is_over; });
+  };
+  room_made_.wait(lock, [&] {
+    const bool has_room = n_dying_ == 0 && !shelf_.has_gone() && fits(shelf_.n_bytes());
+    return stopping_ || has_room || is_unwanted();
+  });
+  shelf_.let_stay();
   if (stopping_) {
     return is_stopping();
   }
-  const std::optional<uint64_t> kv_bytes = pool(shelf_.n_bytes());
-  // Only this thread adds models, and none that stays was counted as gone.
-  return kv_bytes.value_or(need.least_pool_bytes());
+  if (is_unwanted()) {
+    // Who comes from now on begins another load.
+    std::erase_if(loads_, [&](const SharedLoad& other) { return other.get() == &load; });
+    return fail({.kind = ErrorKind::cancelled,
+                 .where = "model",
+                 .what = "all who waited for it gave up",
+                 .expected = "a request that waits longer"});
+  }
+  return {};
 }
 
-// The lock must be held.
+std::string ModelManager::Impl::leaving_locked() const {
+  std::string names;
+  for (const ModelShelf::Shared& model : shelf_.models()) {
+    if (model->use.is_leaving) {
+      names += fmt::format("{}'{}'", names.empty() ? "" : ", ", model->name);
+    }
+  }
+  return names;
+}
+
+// Even when all other models go. The lock must be held.
 Error ModelManager::Impl::no_room(const Load& load, const MemoryNeed& need, uint64_t limit) const {
-  const uint64_t leased = shelf_.n_leased_bytes();
   return {.kind = ErrorKind::out_of_memory,
           .where = "model",
-          .what = fmt::format(
-              "'{}' takes {}, models may take {} MB in all, of which those at work hold {} MB",
-              load.model.found.name, parts_of(need), megabytes(limit), megabytes(leased)),
-          .expected = load.would_fit_later
-                          ? "a retry when their requests have ended"
-                          : "a smaller model, a shorter context (--ctx), a smaller pool "
-                            "(--kv-bytes), or more --memory-bytes"};
+          .what = fmt::format("'{}' takes {}, and models may take {} MB in all",
+                              load.model.found.name, parts_of(need), megabytes(limit)),
+          .expected =
+              "a smaller model, a shorter context (--ctx), a smaller pool (--kv-bytes), or "
+              "more --memory-bytes"};
 }
 
 // The lock must be held.
@@ -207,12 +272,16 @@ ModelManager::Impl::Answers ModelManager::Impl::conclude_locked(const SharedLoad
     served.use.last_used_us = now_us();
     served.use.keep_alive_us = load->keep_alive_us.value_or(keep_alive_us(config_.keep_alive_ms));
     shelf_.add(*outcome);
-  } else {
+  } else if (outcome.error().kind != ErrorKind::cancelled) {
     ++stats_.n_load_failures;
     remember_failure_locked(*load, outcome.error());
   }
+  return answers_locked(*load, outcome);
+}
+
+ModelManager::Impl::Answers ModelManager::Impl::answers_locked(Load& load, const Outcome& outcome) {
   Answers answers;
-  for (Waiter& waiter : load->waiters) {
+  for (Waiter& waiter : load.waiters) {
     if (outcome) {
       answers.emplace_back(std::move(waiter.ready), lease_locked(*outcome, waiter.name));
     } else {
@@ -222,9 +291,8 @@ ModelManager::Impl::Answers ModelManager::Impl::conclude_locked(const SharedLoad
   return answers;
 }
 
-// Not when other models' requests were in the way: their end may come at any moment.
 void ModelManager::Impl::remember_failure_locked(const Load& load, const Error& error) {
-  if (load.would_fit_later || config_.failure_memory_ms <= 0) {
+  if (config_.failure_memory_ms <= 0) {
     return;
   }
   failures_.insert_or_assign(

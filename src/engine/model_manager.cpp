@@ -68,12 +68,19 @@ ModelLease::~ModelLease() {
 }
 
 void ModelLease::end() {
-  const std::shared_ptr<ServedModel> served = std::exchange(served_, nullptr);
+  std::shared_ptr<ServedModel> served = std::exchange(served_, nullptr);
   if (served != nullptr) {
     if (const std::shared_ptr<LeaseKeeper> keeper = served->keeper.lock()) {
-      keeper->lease_ended(*served);
+      keeper->lease_ended(std::move(served));
     }
   }
+}
+
+ModelLease ModelLease::share() const {
+  if (const std::shared_ptr<LeaseKeeper> keeper = served_->keeper.lock()) {
+    keeper->lease_shared(*served_);
+  }
+  return {served_, name_};
 }
 
 LoadedModel& ModelLease::model() const {
@@ -111,8 +118,12 @@ Status ModelManager::examine(const std::string& name) {
   return impl_->examine(name);
 }
 
-void ModelManager::acquire(const std::string& name, Ready ready) {
-  impl_->acquire(name, std::move(ready));
+std::shared_ptr<ModelWait> ModelManager::acquire(const std::string& name, Ready ready) {
+  return impl_->acquire(name, std::move(ready));
+}
+
+void ModelManager::give_up(ModelWait& wait) {
+  impl_->give_up(wait);
 }
 
 void ModelManager::set_keep_alive(const std::string& name, int64_t keep_alive_ms) {
@@ -199,37 +210,46 @@ Status ModelManager::Impl::examine(const std::string& name) {
   return {};
 }
 
-void ModelManager::Impl::acquire(const std::string& name, Ready ready) {
+std::shared_ptr<ModelWait> ModelManager::Impl::acquire(const std::string& name, Ready ready) {
+  auto wait = std::make_shared<ModelWait>();
+  Waiter waiter{.name = name, .ready = std::move(ready), .wait = wait};
   if (const std::optional<KnownModel> model = catalogue_.find(name)) {
-    acquire_known(*model, std::move(ready));
-    return;
+    acquire_known(*model, std::move(waiter));
+    return wait;
   }
   if (catalogue_.is_fresh(now_us())) {
-    ready(fail(catalogue_.unknown(name)));
-    return;
+    waiter.ready(fail(catalogue_.unknown(name)));
+    return wait;
   }
   {
     const std::lock_guard lock(mutex_);
     if (!stopping_) {
-      unresolved_.push_back({name, std::move(ready)});
+      unresolved_.push_back(std::move(waiter));
       housekeeper_wakes_.notify_one();
-      return;
+      return wait;
     }
   }
-  ready(is_stopping());
+  waiter.ready(is_stopping());
+  return wait;
 }
 
-void ModelManager::Impl::acquire_known(const KnownModel& model, Ready ready) {
+void ModelManager::Impl::give_up(ModelWait& wait) {
+  const std::lock_guard lock(mutex_);
+  wait.is_over = true;
+  room_made_.notify_all();
+}
+
+void ModelManager::Impl::acquire_known(const KnownModel& model, Waiter waiter) {
   std::optional<Result<ModelLease>> answer;
   {
     const std::lock_guard lock(mutex_);
     answer = answer_locked(model);
     if (!answer) {
-      enqueue_locked(model, std::move(ready));
+      enqueue_locked(model, std::move(waiter));
       return;
     }
   }
-  ready(std::move(*answer));
+  waiter.ready(std::move(*answer));
 }
 
 // What can be said without a load.
@@ -241,6 +261,9 @@ std::optional<Result<ModelLease>> ModelManager::Impl::answer_locked(const KnownM
     return fail(std::move(*fault));
   }
   if (const ModelShelf::Shared served = shelf_.find(model.file)) {
+    if (served->use.is_leaving) {
+      return std::nullopt;
+    }
     ++stats_.n_hits;
     return lease_locked(served, model.found.name);
   }
@@ -261,7 +284,7 @@ ModelLease ModelManager::Impl::lease_locked(const ModelShelf::Shared& served,
   return {served, name};
 }
 
-void ModelManager::Impl::enqueue_locked(const KnownModel& model, Ready ready) {
+void ModelManager::Impl::enqueue_locked(const KnownModel& model, Waiter waiter) {
   ++stats_.n_misses;
   SharedLoad load = find_load_locked(model.file);
   if (load == nullptr) {
@@ -270,7 +293,8 @@ void ModelManager::Impl::enqueue_locked(const KnownModel& model, Ready ready) {
     loads_.push_back(load);
     loader_wakes_.notify_one();
   }
-  load->waiters.push_back({model.found.name, std::move(ready)});
+  waiter.name = model.found.name;
+  load->waiters.push_back(std::move(waiter));
 }
 
 ModelManager::Impl::SharedLoad ModelManager::Impl::find_load_locked(const std::string& file) const {
@@ -279,12 +303,25 @@ ModelManager::Impl::SharedLoad ModelManager::Impl::find_load_locked(const std::s
   return found == loads_.end() ? nullptr : *found;
 }
 
-void ModelManager::Impl::lease_ended(ServedModel& served) {
+void ModelManager::Impl::lease_ended(std::shared_ptr<ServedModel> served) {
   const std::lock_guard lock(mutex_);
-  ModelShelf::end_lease(served, now_us());
-  if (served.use.n_leases == 0) {
+  ModelShelf::end_lease(*served, now_us());
+  if (served->use.n_leases == 0) {
+    if (served->use.is_leaving && shelf_.retire(*served)) {
+      ++stats_.n_evictions;
+    }
     housekeeper_wakes_.notify_one();
   }
+  // The shelf has it until the housekeeper, which the lock keeps out, takes it down: this thread
+  // may be the engine's own, where it must not end.
+  if (!stopping_) {
+    served.reset();
+  }
+}
+
+void ModelManager::Impl::lease_shared(ServedModel& served) {
+  const std::lock_guard lock(mutex_);
+  ModelShelf::begin_lease(served, now_us());
 }
 
 void ModelManager::Impl::set_keep_alive(const std::string& name, int64_t keep_alive_ms) {
@@ -296,7 +333,8 @@ void ModelManager::Impl::set_keep_alive(const std::string& name, int64_t keep_al
   if (const ModelShelf::Shared served = shelf_.find(model->file)) {
     served->use.keep_alive_us = keep_alive_us(keep_alive_ms);
     housekeeper_wakes_.notify_one();
-  } else if (const SharedLoad load = find_load_locked(model->file)) {
+  }
+  if (const SharedLoad load = find_load_locked(model->file)) {
     load->keep_alive_us = keep_alive_us(keep_alive_ms);
   }
 }
@@ -334,9 +372,12 @@ std::string ModelManager::Impl::default_name() {
   return catalogue_.default_name();
 }
 
-// Loading and lately failed ones.
+// Loading and lately failed ones. One that is leaving and asked for again is listed as it is.
 void ModelManager::Impl::append_idle_status_locked(std::vector<ModelStatus>& out) const {
   for (const SharedLoad& load : loads_) {
+    if (shelf_.find(load->model.file) != nullptr) {
+      continue;
+    }
     const uint64_t n_bytes = load->n_bytes.load();
     const double done = static_cast<double>(load->n_bytes_done.load());
     out.push_back({.name = load->model.found.name,

@@ -62,6 +62,8 @@ class ModelLease {
   const std::string& name() const { return name_; }
   LoadedModel& model() const;  // tokenizer() and chat_template() from any thread
   EngineThread& engine() const;
+  // Another lease of this model, which needs no waiting whatever else waits for its memory.
+  ModelLease share() const;
 
  private:
   friend class ModelManager;
@@ -74,6 +76,9 @@ class ModelLease {
   std::shared_ptr<ServedModel> served_;
   std::string name_;  // the one it was asked for
 };
+
+// A call of acquire() that may be given up. The manager's own.
+struct ModelWait;
 
 struct ModelStatus {
   std::string name;
@@ -119,11 +124,17 @@ class ModelManager {
 
   // Calls `ready` exactly once, with a lease or with the error: at once in the caller's thread when
   // the model is loaded or cannot be, else later on a thread of the manager, which `ready` must not
-  // hold up. Never waits for the disk. not_found: no such model, with the nearest names.
-  // out_of_memory: it does not fit now. unsupported: it cannot be run here, nor ever fit into
-  // memory_bytes. cancelled: the manager is being destroyed.
+  // hold up. Never waits for the disk. Loads take their turns in the order of their requests. One
+  // that lacks room which models at work hold waits for it: the least recently used of those take
+  // no new work, and go when what they have in flight has ended; requests for them wait as for any
+  // load. not_found: no such model, with the nearest names. out_of_memory: the machine has not
+  // enough, even without the other models. unsupported: it cannot be run here, nor ever fit into
+  // memory_bytes. cancelled: the manager is being destroyed, or the call was given up.
   using Ready = std::function<void(Result<ModelLease>)>;
-  void acquire(const std::string& name, Ready ready);
+  std::shared_ptr<ModelWait> acquire(const std::string& name, Ready ready);
+  // Its answer is not wanted any more: no load waits for room when all who wanted it gave up.
+  // `ready` is still called.
+  void give_up(ModelWait& wait);
 
   // Idle time until this model goes; 0: when its last lease ends; kKeepForever: never. For a model
   // that is loaded or loading, until it is unloaded.

@@ -28,6 +28,10 @@ inline constexpr int64_t kMicrosPerMilli = 1000;
 int64_t keep_alive_us(int64_t keep_alive_ms);
 std::unexpected<Error> is_stopping();
 
+struct ModelWait {
+  bool is_over = false;  // under the manager's lock
+};
+
 class ModelManager::Impl final : public LeaseKeeper, public std::enable_shared_from_this<Impl> {
  public:
   Impl(ModelManagerConfig config, EngineMetrics& metrics, const Log& log);
@@ -37,7 +41,8 @@ class ModelManager::Impl final : public LeaseKeeper, public std::enable_shared_f
 
   Result<std::string> add_file(const std::filesystem::path& path);
   Status examine(const std::string& name);
-  void acquire(const std::string& name, Ready ready);
+  std::shared_ptr<ModelWait> acquire(const std::string& name, Ready ready);
+  void give_up(ModelWait& wait);
   void set_keep_alive(const std::string& name, int64_t keep_alive_ms);
   bool unload(const std::string& name);
   std::vector<FoundModel> list();
@@ -46,13 +51,15 @@ class ModelManager::Impl final : public LeaseKeeper, public std::enable_shared_f
   std::string default_name();
   Result<std::string> add_name(const std::string& name);
 
-  void lease_ended(ServedModel& served) override;
+  void lease_ended(std::shared_ptr<ServedModel> served) override;
+  void lease_shared(ServedModel& served) override;
 
  private:
   // Somebody who waits for a model, under the name it was asked by.
   struct Waiter {
     std::string name;
     Ready ready;
+    std::shared_ptr<ModelWait> wait;
   };
   // A model that is being loaded or in line for it, and all who wait for it.
   struct Load {
@@ -63,7 +70,6 @@ class ModelManager::Impl final : public LeaseKeeper, public std::enable_shared_f
     std::atomic<uint64_t> n_bytes{0};
     // Of the loader thread alone: no room was found, which the same attempt will not change.
     bool was_refused = false;
-    bool would_fit_later = false;
   };
   using SharedLoad = std::shared_ptr<Load>;  // the loader's, while the queue may be asked about it
   struct Failure {
@@ -78,9 +84,9 @@ class ModelManager::Impl final : public LeaseKeeper, public std::enable_shared_f
   int64_t now_us() const { return config_.ports.now_us(); }
 
   // model_manager.cpp: requests. The lock must be held for those that end in _locked.
-  void acquire_known(const KnownModel& model, Ready ready);
+  void acquire_known(const KnownModel& model, Waiter waiter);
   std::optional<Result<ModelLease>> answer_locked(const KnownModel& model);
-  void enqueue_locked(const KnownModel& model, Ready ready);
+  void enqueue_locked(const KnownModel& model, Waiter waiter);
   ModelLease lease_locked(const ModelShelf::Shared& served, const std::string& name);
   SharedLoad find_load_locked(const std::string& file) const;
   void append_idle_status_locked(std::vector<ModelStatus>& out) const;
@@ -89,14 +95,20 @@ class ModelManager::Impl final : public LeaseKeeper, public std::enable_shared_f
   // model_loading.cpp: the loader thread.
   void run_loads();
   void load_next(const SharedLoad& load);
+  void report(const Load& load, const Outcome& outcome, int64_t start_us) const;
   void warn_beyond_training(const ServedModel& served) const;
   Outcome attempt(Load& load);
   Result<ModelShelf::Shared> load_in(Load& load, uint64_t kv_bytes);
   Result<uint64_t> make_room(Load& load, const MemoryNeed& need);
   Result<MemoryNeed> need_of(const FoundModel& found) const;
+  Status wait_for_room(Load& load, FunctionRef<bool(uint64_t bytes_that_stay)> fits);
+  std::string leaving_locked() const;
   Error no_room(const Load& load, const MemoryNeed& need, uint64_t limit) const;
   bool pause_before_retry(int64_t delay_ms);
   Answers conclude_locked(const SharedLoad& load, const Outcome& outcome);
+  Answers answers_locked(Load& load, const Outcome& outcome);
+  bool answer_from_shelf(const SharedLoad& load);
+  static void give(Answers answers);
   void remember_failure_locked(const Load& load, const Error& error);
 
   // model_housekeeping.cpp: the housekeeper.

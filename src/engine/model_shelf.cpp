@@ -68,29 +68,37 @@ std::optional<int64_t> ModelShelf::next_expiry_us() const {
 }
 
 std::optional<uint32_t> ModelShelf::make_room(FunctionRef<bool(uint64_t)> fits) {
-  std::vector<const ServedModel*> idle;
+  std::vector<ServedModel*> order;
   for (const Shared& model : here_) {
-    if (model->use.n_leases == 0) {
-      idle.push_back(model.get());
-    }
+    order.push_back(model.get());
   }
-  std::ranges::stable_sort(idle, {}, [](const ServedModel* m) { return m->use.last_used_us; });
+  std::ranges::stable_sort(order, {}, [](const ServedModel* m) {
+    return std::pair(m->use.n_leases > 0, m->use.last_used_us);
+  });
   uint64_t n_bytes_that_stay = n_bytes();
   for (const Shared& model : retired_) {
     n_bytes_that_stay -= is_gone(model) ? model->bytes : 0;
   }
   size_t n_to_go = 0;
   while (!fits(n_bytes_that_stay)) {
-    if (n_to_go == idle.size()) {
+    if (n_to_go == order.size()) {
       return std::nullopt;
     }
-    n_bytes_that_stay -= idle[n_to_go]->bytes;
+    n_bytes_that_stay -= order[n_to_go]->bytes;
     ++n_to_go;
   }
+  uint32_t n_retired = 0;
   for (size_t i = 0; i < n_to_go; ++i) {
-    retire(*idle[i]);
+    order[i]->use.is_leaving = order[i]->use.n_leases > 0;
+    n_retired += !order[i]->use.is_leaving && retire(*order[i]) ? 1 : 0;
   }
-  return static_cast<uint32_t>(n_to_go);
+  return n_retired;
+}
+
+void ModelShelf::let_stay() {
+  for (const Shared& model : here_) {
+    model->use.is_leaving = false;
+  }
 }
 
 std::vector<ModelShelf::Shared> ModelShelf::take_gone() {

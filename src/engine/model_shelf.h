@@ -1,5 +1,5 @@
 // ModelShelf: the loaded models, and which of them go when memory or time runs out: least recently
-// used first, never one with a lease. Bookkeeping only; time is passed in.
+// used first, one with a lease only when that has ended. Bookkeeping only; time is passed in.
 // Not thread-safe: the manager's lock guards it. Shares the models with their leases.
 #pragma once
 
@@ -35,9 +35,12 @@ class ModelShelf {
   // When the next model's keep_alive ends; none while nothing would go.
   std::optional<int64_t> next_expiry_us() const;
 
-  // Retires idle models, least recently used first, until `fits` accepts the bytes that stay. If it
-  // never would, nothing is retired, and none is returned; else the number retired.
+  // Until `fits` accepts the bytes that stay, retires idle models and then marks leased ones as
+  // leaving, least recently used first. If it never would, nothing changes, and none is returned;
+  // else the number retired.
   std::optional<uint32_t> make_room(FunctionRef<bool(uint64_t bytes_that_stay)> fits);
+  // No model is leaving any more.
+  void let_stay();
 
   // Retired models without a lease, for their end outside the lock.
   std::vector<Shared> take_gone();

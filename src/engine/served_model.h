@@ -15,11 +15,13 @@ namespace quern {
 
 struct ServedModel;
 
-// Whom a lease tells that it ended.
+// Whom a lease tells that it ended, or that there is another one beside it.
 class LeaseKeeper {
  public:
   virtual ~LeaseKeeper() = default;
-  virtual void lease_ended(ServedModel& served) = 0;
+  // Takes the lease's share: the keeper's own is to be the last one.
+  virtual void lease_ended(std::shared_ptr<ServedModel> served) = 0;
+  virtual void lease_shared(ServedModel& served) = 0;
 };
 
 // What decides when a model goes.
@@ -27,6 +29,7 @@ struct ModelUse {
   uint32_t n_leases = 0;
   int64_t last_used_us = 0;   // when its last lease began or ended
   int64_t keep_alive_us = 0;  // idle time until it goes; negative: for ever
+  bool is_leaving = false;    // a load waits for its memory: no new leases
 };
 
 struct ServedModel {

@@ -64,6 +64,14 @@ ApiError load_error(const Error& error, const std::string& name) {
   return refused;
 }
 
+void count_refused(ErrorKind kind, EngineMetrics& metrics) {
+  if (kind == ErrorKind::out_of_memory || kind == ErrorKind::cancelled) {
+    const auto reason =
+        kind == ErrorKind::cancelled ? RejectReason::draining : RejectReason::out_of_memory;
+    ++metrics.n_rejected[static_cast<size_t>(reason)];
+  }
+}
+
 ApiError too_late(const Patience& patience, const std::string& name, ServerContext& context) {
   if (patience.cause != FinishCause::none) {
     return from_finish(FinishReason::timeout, patience.cause, {});
@@ -100,20 +108,22 @@ boost::asio::awaitable<Api<ModelLease>> acquire_model(Exchange& exchange, Server
   entry.cancel = give_up;
   const LiveRequests::Ticket ticket = context.live.add(std::move(entry));
   exchange.on_client_gone(give_up);
-  context.models.acquire(name,
-                         [inbox](Result<ModelLease> lease) { inbox->push(std::move(lease)); });
+  const std::shared_ptr<ModelWait> wait = context.models.acquire(
+      name, [inbox](Result<ModelLease> lease) { inbox->push(std::move(lease)); });
 
   const auto left =
       std::chrono::microseconds(std::max<int64_t>(patience.until_us - monotonic_us(), 0));
   std::optional<Result<ModelLease>> answer = co_await inbox->next(LeaseInbox::Clock::now() + left);
   exchange.on_client_gone({});
   if (!answer) {
+    context.models.give_up(*wait);
     ApiError error = inbox->is_interrupted()
                          ? from_finish(FinishReason::cancelled, FinishCause::none, {})
                          : too_late(patience, name, context);
     co_return refuse(std::move(error));
   }
   if (!*answer) {
+    count_refused(answer->error().kind, context.metrics);
     ApiError error = load_error(answer->error(), name);
     co_return refuse(std::move(error));
   }

@@ -146,33 +146,27 @@ std::optional<ApiError> crowd_error(const PromptCrowd& crowd,
                             crowd.n_prompts, crowd.n_tokens, limits.n_requests, limits.n_tokens));
 }
 
-boost::asio::awaitable<Api<void>> start_completions(ServerContext& context, CompletionPlan& plan,
-                                                    GenerationGroup& group) {
+Api<void> start_completions(ServerContext& context, CompletionPlan& plan, GenerationGroup& group) {
   Exchange& exchange = group.exchange();
   PromptCrowd crowd{.n_prompts = static_cast<uint32_t>(plan.prompts.tokens.size())};
   for (const std::vector<TokenId>& prompt : plan.prompts.tokens) {
     crowd.n_tokens += prompt.size();
   }
   if (auto error = crowd_error(crowd, plan.lease.engine().queue_limits())) {
-    co_return refuse(std::move(*error));
+    return refuse(std::move(*error));
   }
   plan.spec.crowd = crowd;
   for (std::vector<TokenId>& prompt : plan.prompts.tokens) {
-    ModelWish wish(plan.lease.name(), plan.spec.schedule);
-    Api<ModelLease> lease = co_await acquire_model(exchange, context, std::move(wish));
-    if (!lease) {
-      co_return refuse(std::move(lease.error()));
-    }
     GenerationSpec spec = plan.spec;
     spec.prompt = std::move(prompt);
     Api<std::unique_ptr<Generation>> generation =
-        Generation::start(exchange, context, {std::move(*lease), std::move(spec)});
+        Generation::start(exchange, context, {plan.lease.share(), std::move(spec)});
     if (!generation) {
-      co_return refuse(std::move(generation.error()));
+      return refuse(std::move(generation.error()));
     }
     group.add(std::move(*generation));
   }
-  co_return Api<void>();
+  return {};
 }
 
 CompletionAnswerOptions completion_options(const CompletionCall& call, CompletionPlan& plan) {
@@ -251,7 +245,7 @@ Task completions(Exchange& exchange, ServerContext& context) {
     co_return;
   }
   GenerationGroup group(exchange);
-  Api<void> started = co_await start_completions(context, *plan, group);
+  Api<void> started = start_completions(context, *plan, group);
   if (!started) {
     co_await send_error(exchange, std::move(started.error()), Dialect::openai);
     co_return;

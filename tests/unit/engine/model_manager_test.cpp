@@ -87,11 +87,37 @@ class ModelManagerTest : public testing::Test {
     return future;
   }
   Answer acquire(const std::string& name) { return acquire_soon(name).get(); }
+  // A second after what was used before.
+  Answer acquire_later(const std::string& name) {
+    clock_us_ += kSecondUs;
+    return acquire(name);
+  }
+  static bool is_answered(const std::future<Answer>& answer) {
+    return answer.wait_for(std::chrono::seconds(0)) == std::future_status::ready;
+  }
   // Used and idle again.
   void touch(const std::string& name) {
     const Answer answer = acquire(name);
     EXPECT_TRUE(answer.has_value()) << answer.error().to_string();
     clock_us_ += kSecondUs;
+  }
+
+  // Of a request of 4 tokens.
+  static uint32_t n_generated(const ModelLease& lease) {
+    std::promise<RequestUsage> done;
+    Request request;
+    request.prompt = {TokenId{5}, TokenId{6}, TokenId{7}};
+    request.max_tokens = 4;
+    request.sampling.seed = 1;
+    request.sampling.ignore_eos = true;
+    request.sampling.end_tokens = {TokenId{2}};
+    request.on_event = [&](const TokenEvent& event) {
+      if (event.finish) {
+        done.set_value(event.usage);
+      }
+    };
+    EXPECT_TRUE(lease.engine().submit(std::move(request)).has_value());
+    return done.get_future().get().completion_tokens;
   }
 
   // "a b": ready ones, by name.
@@ -197,20 +223,115 @@ TEST_F(ModelManagerTest, EvictsTheLeastRecentlyUsed) {
   EXPECT_EQ(manager_->stats().limit_bytes, config_.memory_bytes);
 }
 
-TEST_F(ModelManagerTest, NeverEvictsWhatIsInUse) {
+TEST_F(ModelManagerTest, ALoadWaitsForTheEndOfWhatTheLeastRecentlyUsedComputes) {
   limit_memory(25);
   open();
-  std::optional<Answer> a = acquire("a");
-  const Answer b = acquire("b");
-  const Answer refused = acquire("c");
-  ASSERT_FALSE(refused.has_value());
-  EXPECT_EQ(refused.error().kind, ErrorKind::out_of_memory);
-  EXPECT_NE(refused.error().what.find("'c' takes at least"), std::string::npos);
-  EXPECT_EQ(refused.error().expected, "a retry when their requests have ended");
+  std::optional<Answer> a = acquire_later("a");
+  std::optional<Answer> b = acquire_later("b");
+  auto c = acquire_soon("c");
+  lines_.wait_for("model 'c' waits for the end of what 'a' computes");
+  auto a_again = acquire_soon("a");
+  EXPECT_TRUE(acquire("b").has_value());
+  clock_us_ += kSecondUs;
   EXPECT_EQ(ready(), "a b");
+  EXPECT_EQ(n_generated(**a), 4U);
+  std::optional<ModelLease> share = (*a)->share();
   a.reset();
-  EXPECT_TRUE(acquire("c").has_value());  // at once: the refusal is not remembered
-  EXPECT_EQ(ready(), "b c");
+  EXPECT_EQ(status_of("a").in_flight, 1U);
+  EXPECT_FALSE(is_answered(c));
+  share.reset();
+  const Answer held_c = c.get();
+  EXPECT_TRUE(held_c.has_value());
+  // In turn, the one that left waits for the next one.
+  lines_.wait_for("model 'a' waits for the end of what 'b' computes");
+  EXPECT_FALSE(is_answered(a_again));
+  b.reset();
+  EXPECT_TRUE(a_again.get().has_value());
+  EXPECT_EQ(ready(), "a c");
+  EXPECT_EQ(manager_->stats().n_evictions, 2U);
+  EXPECT_EQ(manager_->stats().n_load_failures, 0U);
+}
+
+TEST_F(ModelManagerTest, WhatIsAlwaysAtWorkLeavesRoomInTheEnd) {
+  limit_memory(25);
+  open();
+  // Each takes the next lease before it ends the last one: its model is never idle.
+  const auto client = [this](const std::string& name) {
+    std::optional<Answer> held;
+    uint32_t n_answered = 0;
+    for (int i = 0; i < 20; ++i) {
+      auto next = acquire_soon(name);
+      held.reset();
+      held = next.get();
+      n_answered += held->has_value() ? 1 : 0;
+      clock_us_ += 1;
+    }
+    return n_answered;
+  };
+  std::vector<std::future<uint32_t>> clients;
+  for (const char* name : {"a", "a", "b", "b", "c", "c"}) {
+    clients.push_back(std::async(std::launch::async, client, name));
+  }
+  for (auto& answered : clients) {
+    EXPECT_EQ(answered.get(), 20U);
+  }
+  EXPECT_EQ(manager_->stats().n_load_failures, 0U);
+}
+
+TEST_F(ModelManagerTest, ALoadThatNobodyWaitsForLetsTheOthersStay) {
+  limit_memory(15);
+  open();
+  std::optional<Answer> a = acquire("a");
+  std::promise<Answer> given_up;
+  const auto wait =
+      manager_->acquire("b", [&given_up](Answer answer) { given_up.set_value(std::move(answer)); });
+  auto kept = acquire_soon("b");
+  lines_.wait_for("model 'b' waits for the end of what 'a' computes");
+  manager_->give_up(*wait);
+  EXPECT_FALSE(is_answered(kept));
+  a.reset();
+  EXPECT_TRUE(kept.get().has_value());  // one of two still waited
+  EXPECT_TRUE(given_up.get_future().get().has_value());
+
+  const Answer b = acquire("b");
+  std::promise<Answer> dropped;
+  const auto last =
+      manager_->acquire("c", [&dropped](Answer answer) { dropped.set_value(std::move(answer)); });
+  lines_.wait_for("model 'c' waits for the end of what 'b' computes");
+  auto b_again = acquire_soon("b");
+  EXPECT_FALSE(is_answered(b_again));
+  manager_->give_up(*last);
+  EXPECT_EQ(dropped.get_future().get().error().kind, ErrorKind::cancelled);
+  EXPECT_EQ(&b_again.get()->model(), &b->model());  // not loaded again
+  EXPECT_TRUE(acquire("b").has_value());
+  EXPECT_EQ(manager_->stats().n_load_failures, 0U);
+  EXPECT_EQ(manager_->stats().n_evictions, 1U);
+}
+
+TEST_F(ModelManagerTest, ALeavingModelStaysWhenOthersMakeTheRoom) {
+  limit_memory(25);
+  open();
+  const Answer a = acquire_later("a");
+  std::optional<Answer> b = acquire_later("b");
+  auto c = acquire_soon("c");
+  lines_.wait_for("model 'c' waits for the end of what 'a' computes");
+  auto a_again = acquire_soon("a");
+  b.reset();
+  EXPECT_TRUE(manager_->unload("b"));
+  EXPECT_TRUE(c.get().has_value());
+  EXPECT_EQ(&a_again.get()->model(), &a->model());
+  EXPECT_EQ(ready(), "a c");
+  EXPECT_EQ(manager_->stats().n_evictions, 0U);
+}
+
+TEST_F(ModelManagerTest, WhoWaitsForRoomAtTheEndIsAnswered) {
+  limit_memory(15);
+  open();
+  const Answer a = acquire("a");
+  auto b = acquire_soon("b");
+  lines_.wait_for("model 'b' waits for the end of what 'a' computes");
+  manager_.reset();
+  EXPECT_EQ(b.get().error().kind, ErrorKind::cancelled);
 }
 
 TEST_F(ModelManagerTest, AModelThatNeverFitsEvictsNothing) {
@@ -544,20 +665,7 @@ TEST_F(ModelManagerTest, AnswersRequestsThroughItsEngines) {
   open();
   const Answer a = acquire("a");
   ASSERT_TRUE(a.has_value());
-  std::promise<RequestUsage> done;
-  Request request;
-  request.prompt = {TokenId{5}, TokenId{6}, TokenId{7}};
-  request.max_tokens = 4;
-  request.sampling.seed = 1;
-  request.sampling.ignore_eos = true;
-  request.sampling.end_tokens = {TokenId{2}};
-  request.on_event = [&](const TokenEvent& event) {
-    if (event.finish) {
-      done.set_value(event.usage);
-    }
-  };
-  ASSERT_TRUE(a->engine().submit(std::move(request)).has_value());
-  EXPECT_EQ(done.get_future().get().completion_tokens, 4U);
+  EXPECT_EQ(n_generated(*a), 4U);
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-// Which loaded models go, and when: least recently used first, never one with a lease.
+// Which loaded models go, and when: least recently used first, one with a lease at its end.
 #include "engine/model_shelf.h"
 
 #include <gtest/gtest.h>
@@ -65,9 +65,24 @@ TEST_F(ModelShelfTest, NothingGoesWhenEvenAllOfItWouldNotBeEnough) {
   const auto a = add("a", 10, 1);
   add("b", 10, 2);
   ModelShelf::begin_lease(*a, 3);
-  EXPECT_EQ(make_room(9), std::nullopt);
+  EXPECT_EQ(shelf_.make_room([](uint64_t) { return false; }), std::nullopt);
   EXPECT_EQ(files(), "ab");
   EXPECT_FALSE(shelf_.has_gone());
+  EXPECT_FALSE(a->use.is_leaving);
+}
+
+TEST_F(ModelShelfTest, LeasedModelsLeaveOnlyWhenIdleOnesAreNotEnough) {
+  const auto a = add("a", 10, 1);
+  const auto b = add("b", 10, 2);
+  add("c", 10, 3);
+  ModelShelf::begin_lease(*b, 4);
+  ModelShelf::begin_lease(*a, 5);
+  EXPECT_EQ(make_room(10), 1U);
+  EXPECT_EQ(files(), "ab");
+  EXPECT_TRUE(b->use.is_leaving);
+  EXPECT_FALSE(a->use.is_leaving);
+  shelf_.let_stay();
+  EXPECT_FALSE(b->use.is_leaving);
 }
 
 TEST_F(ModelShelfTest, ARetiredModelIsNotFoundAndGoesWithItsLastLease) {

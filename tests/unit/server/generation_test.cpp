@@ -15,6 +15,7 @@
 #include "engine/sampling_defaults.h"
 #include "server/generation_group.h"
 #include "server/live_requests.h"
+#include "server/metrics_page.h"
 #include "server/offload.h"
 #include "server/ollama_models.h"
 #include "server/openai_models.h"
@@ -202,6 +203,16 @@ class GenerationTest : public testing::Test {
       error = lease.error();
     });
     return error;
+  }
+
+  // What it takes when it is loaded.
+  uint64_t bytes_of(const std::string& name, ModelManager& models) {
+    ServerContext context = context_with(models);
+    run([&](FakeExchange& exchange) -> Task {
+      ModelWish wish(name);
+      EXPECT_TRUE((co_await acquire_model(exchange, context, std::move(wish))).has_value());
+    });
+    return models.stats().loaded_bytes;
   }
 
   // Beside 'tiny', no list has 'broken'.
@@ -456,6 +467,48 @@ TEST_F(GenerationTest, TellsNobodyToRetryWhatCanNeverFit) {
   EXPECT_EQ(error.param, "model");
   EXPECT_FALSE(error.retry_after_s.has_value());
   EXPECT_NE(error.message.find("can never be loaded"), std::string::npos) << error.message;
+}
+
+TEST_F(GenerationTest, CountsWhatTheMachineHasNoMemoryFor) {
+  ModelManagerConfig config;
+  config.ports.available_bytes = [] { return uint64_t{1000}; };
+  const std::unique_ptr<ModelManager> models = make_manager(config);
+  ServerContext context = context_with(*models);
+  const ApiError error = refusal_of("tiny", context);
+  EXPECT_EQ(error.status, 503U);
+  EXPECT_EQ(error.code, "out_of_memory");
+  EXPECT_TRUE(error.retry_after_s.has_value());
+  EXPECT_NE(
+      metrics_page(context).find("quern_request_rejected_total{reason=\"out_of_memory\"} 1\n"),
+      std::string::npos);
+}
+
+TEST_F(GenerationTest, AWaitForRoomEndsWithItsDeadline) {
+  test::write_tiny_model(folder_.path() / "other.gguf");
+  ModelManagerConfig config;
+  {
+    const std::unique_ptr<ModelManager> models = make_manager(config);
+    config.memory_bytes = bytes_of("tiny", *models) * 3 / 2;
+  }
+  const std::unique_ptr<ModelManager> models = make_manager(config);
+  ServerContext context = context_with(*models);
+  run([&](FakeExchange& exchange) -> Task {
+    ModelWish wish("tiny");
+    const Api<ModelLease> held = co_await acquire_model(exchange, context, std::move(wish));
+    EXPECT_TRUE(held.has_value());
+    ScheduleFields schedule;
+    schedule.queue_timeout_ms = 1;
+    ModelWish late("other", schedule);
+    const Api<ModelLease> none = co_await acquire_model(exchange, context, std::move(late));
+    EXPECT_FALSE(none.has_value());
+    EXPECT_EQ(none.error().status, 504U);
+    EXPECT_EQ(none.error().code, "queue_timeout");
+    // Nobody waits for the other one any more: this one takes work again.
+    ModelWish again("tiny");
+    const Api<ModelLease> more = co_await acquire_model(exchange, context, std::move(again));
+    EXPECT_TRUE(more.has_value());
+    EXPECT_EQ(models->stats().n_load_failures, 0U);
+  });
 }
 
 TEST_F(GenerationTest, AsksForAModelThatIsThere) {
