@@ -484,7 +484,7 @@ TEST_F(GenerationTest, CountsWhatTheMachineHasNoMemoryFor) {
 }
 
 TEST_F(GenerationTest, AWaitForRoomEndsWithItsDeadline) {
-  test::write_tiny_model(folder_.path() / "other.gguf");
+  test::write_tiny_model(folder_.path() / "other.gguf", {.max_context = 256});
   ModelManagerConfig config;
   {
     const std::unique_ptr<ModelManager> models = make_manager(config);
