@@ -538,7 +538,7 @@ TEST_F(GenerationTest, DoesNotWaitForAModelBeyondItsDeadline) {
 
 // The access log tells them: what was computed, whoever read it. Each prompt has 3 tokens.
 TEST_F(GenerationTest, CountsTheTokensOfAStreamWhoseReaderStopsReading) {
-  for (const size_t n : {1, 2}) {
+  for (const size_t n : {size_t{1}, size_t{2}}) {
     run([&](FakeExchange& exchange) { return stream_some(exchange, n, 5); });
     EXPECT_EQ(n_prompt_logged_, 3 * n);
     EXPECT_GE(n_completion_logged_, 5U);
