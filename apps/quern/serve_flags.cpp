@@ -305,7 +305,6 @@ ModelManagerConfig manager_config(const ServeFlags& flags) {
                           .max_queue = flags.max_queue,
                           .max_queue_tokens = flags.max_queue_tokens};
   config.engine.step_target_ms = flags.step_target_ms;
-  config.max_batch_tokens = std::max(config.max_batch_tokens, flags.max_seqs);
   config.n_threads = flags.n_threads;
   config.isa = forced_isa();
   config.allow_unknown_pre = flags.allow_unknown_pre;

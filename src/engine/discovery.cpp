@@ -15,6 +15,7 @@
 
 #include "engine/model_names.h"
 #include "text/printable.h"
+#include "text/utf8.h"
 
 namespace quern {
 namespace {
@@ -220,7 +221,7 @@ class Catalogue {
         continue;
       }
       files_.insert(file);
-      model.name = name_in_utf8(model.name);
+      model.name = as_valid_utf8(model.name);
       model.name = unique_name(model);
       models_.push_back(std::move(model));
     }

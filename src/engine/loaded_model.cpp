@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <new>
 #include <thread>
 
@@ -66,7 +67,7 @@ Result<std::unique_ptr<LoadedModel>> LoadedModel::load(LoadOptions options, cons
   });
   auto model = within_memory([&] {
     return Model::load(loaded->card_, *loaded->backend_,
-                       {.max_rows = options.max_batch_tokens,
+                       {.max_rows = std::max(options.max_batch_tokens, options.max_seqs),
                         .max_sequences = options.max_seqs,
                         .progress = options.progress,
                         .log = log,

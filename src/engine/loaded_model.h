@@ -23,7 +23,7 @@ struct LoadOptions {
   std::filesystem::path path;
   uint32_t n_threads = 0;               // 0: what affinity and cgroup quota allow
   std::optional<std::string> isa = {};  // forces an instruction set
-  uint32_t max_batch_tokens = 512;
+  uint32_t max_batch_tokens = 512;      // of a step, which has max_seqs at least
   uint32_t max_seqs = 16;
   bool allow_unknown_pre = false;
   LoadProgress progress = {};

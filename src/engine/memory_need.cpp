@@ -62,8 +62,8 @@ Result<MemoryNeed> memory_need(const ModelCard& card, const EngineConfig& config
       embedding == nullptr || embedding->shape.n_dims() == 0 ? 0 : embedding->shape[0];
   MemoryNeed need;
   need.weights_bytes = card.tensor_bytes();
-  need.activations_bytes =
-      estimate_activation_bytes(model, {.n_rows = max_batch_tokens, .vocab_size = vocab_size});
+  need.activations_bytes = estimate_activation_bytes(
+      model, {.n_rows = std::max(max_batch_tokens, config.max_seqs), .vocab_size = vocab_size});
   need.block_bytes = kv_block_bytes(model, config.kv_dtype);
   if (config.kv_bytes != 0) {
     need.n_most_blocks = need.n_least_blocks = config.kv_bytes / need.block_bytes;

@@ -9,6 +9,7 @@
 #include "engine/model_names.h"
 #include "gguf/reader.h"
 #include "text/printable.h"
+#include "text/utf8.h"
 
 namespace quern {
 namespace {
@@ -16,12 +17,13 @@ namespace fs = std::filesystem;
 
 constexpr int64_t kFreshUs = 1'000'000;
 
+// In UTF-8, since JSON carries it.
 std::string name_of_file(const fs::path& path) {
   const std::string file_name = path.filename().string();
   if (const auto split = parse_split_name(file_name)) {
-    return name_in_utf8(split->base);
+    return as_valid_utf8(split->base);
   }
-  return name_in_utf8(path.extension() == ".gguf" ? path.stem().string() : file_name);
+  return as_valid_utf8(path.extension() == ".gguf" ? path.stem().string() : file_name);
 }
 
 KnownModel known(FoundModel found) {

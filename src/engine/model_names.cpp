@@ -29,18 +29,8 @@ std::string_view without_latest(std::string_view name) {
 
 }  // namespace
 
-std::string name_in_utf8(std::string_view name) {
-  std::string text;
-  while (!name.empty()) {
-    const Utf8Char c = decode_utf8(name);
-    text += c.valid ? name.substr(0, c.n_bytes) : kReplacementUtf8;
-    name.remove_prefix(c.n_bytes);
-  }
-  return text;
-}
-
 const FoundModel* find_named(const std::vector<FoundModel>& models, std::string_view wanted) {
-  const std::string given = name_in_utf8(wanted);  // a command line may have the file's own bytes
+  const std::string given = as_valid_utf8(wanted);  // a command line may have the file's own bytes
   for (const FoundModel& model : models) {
     if (model.name == given) {
       return &model;

@@ -9,9 +9,6 @@
 
 namespace quern {
 
-// A file's name as a name for requests, which JSON carries: U+FFFD stands for what is no UTF-8.
-std::string name_in_utf8(std::string_view name);
-
 // The model that `wanted` names exactly, or that it alone names in another case or with or without
 // ":latest"; null when there is none.
 const FoundModel* find_named(const std::vector<FoundModel>& models, std::string_view wanted);

@@ -1,8 +1,12 @@
 #include "server/cors.h"
 
 #include <algorithm>
+#include <charconv>
 #include <cstdint>
 #include <string_view>
+#include <system_error>
+
+#include "server/loopback.h"
 
 namespace quern::server {
 namespace {
@@ -32,15 +36,11 @@ bool is_host_char(char c) {
 }
 
 bool is_port(std::string_view text) {
-  constexpr uint32_t kMost = 65535;
-  uint32_t port = 0;
-  for (const char c : text) {
-    if (c < '0' || c > '9' || port > kMost) {
-      return false;
-    }
-    port = port * 10 + static_cast<uint32_t>(c - '0');
-  }
-  return port > 0 && port <= kMost;
+  uint16_t port = 0;
+  const char* const begin = text.data();
+  const char* const end = begin + text.size();
+  const auto [rest, error] = std::from_chars(begin, end, port);
+  return error == std::errc() && rest == end && port > 0;
 }
 
 }  // namespace
@@ -51,12 +51,9 @@ bool is_origin(std::string_view text) {
   if (mark == std::string_view::npos || !is_scheme(text.substr(0, mark))) {
     return false;
   }
-  const std::string_view authority = text.substr(mark + kMark.size());
-  const size_t bracket = authority.rfind(']');  // an IPv6 address has colons of its own
-  const size_t colon = authority.find(':', bracket == std::string_view::npos ? 0 : bracket);
-  const std::string_view host = authority.substr(0, colon);
-  return !host.empty() && std::ranges::all_of(host, is_host_char) &&
-         (colon == std::string_view::npos || is_port(authority.substr(colon + 1)));
+  const Authority parts = split_authority(text.substr(mark + kMark.size()));
+  return !parts.host.empty() && std::ranges::all_of(parts.host, is_host_char) &&
+         (!parts.port || is_port(*parts.port));
 }
 
 bool Cors::allows(std::string_view origin) const {

@@ -42,19 +42,16 @@ bool is_name_char(char c) {
   return (c >= 'a' && c <= 'z') || is_digit(c) || c == '-' || c == '_' || c == '.';
 }
 
-// A name or an address without its port; none where what follows is no port.
-std::optional<std::string_view> host_of(std::string_view authority) {
-  const size_t bracket = authority.rfind(']');  // an IPv6 address has colons of its own
-  const size_t colon = authority.find(':', bracket == std::string_view::npos ? 0 : bracket);
-  if (colon == std::string_view::npos) {
-    return authority;
-  }
-  return std::ranges::all_of(authority.substr(colon + 1), is_digit)
-             ? std::optional(authority.substr(0, colon))
-             : std::nullopt;
-}
-
 }  // namespace
+
+Authority split_authority(std::string_view text) {
+  const size_t bracket = text.rfind(']');  // an IPv6 address has colons of its own
+  const size_t colon = text.find(':', bracket == std::string_view::npos ? 0 : bracket);
+  if (colon == std::string_view::npos) {
+    return {.host = text, .port = std::nullopt};
+  }
+  return {.host = text.substr(0, colon), .port = text.substr(colon + 1)};
+}
 
 std::string_view without_brackets(std::string_view host) {
   const bool has_them = host.size() > 2 && host.front() == '[' && host.back() == ']' &&
@@ -75,11 +72,11 @@ bool is_loopback(std::string_view host) {
 }
 
 bool is_loopback_authority(std::string_view authority) {
-  const std::optional<std::string_view> host = host_of(authority);
-  if (!host) {
+  const Authority parts = split_authority(authority);
+  if (parts.port && !std::ranges::all_of(*parts.port, is_digit)) {
     return false;
   }
-  const std::string name = lower(*host);
+  const std::string name = lower(parts.host);
   return is_loopback(name) ||
          (name.ends_with(".localhost") && std::ranges::all_of(name, is_name_char));
 }

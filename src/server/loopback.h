@@ -1,10 +1,18 @@
-// What only this machine reaches, and which names mean it.
+// Hosts and ports; what only this machine reaches, and which names mean it.
 // Thread-safe: functions of their arguments.
 #pragma once
 
+#include <optional>
 #include <string_view>
 
 namespace quern::server {
+
+// What stands in a Host header, and behind "://" in an origin.
+struct Authority {
+  std::string_view host;
+  std::optional<std::string_view> port;  // as written, perhaps empty
+};
+Authority split_authority(std::string_view text);
 
 // Of a host to listen on: localhost in any case, 127.0.0.0/8, ::1, ::ffff:127.0.0.0/104; an IPv6
 // address may be in brackets.

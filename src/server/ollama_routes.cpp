@@ -27,6 +27,14 @@ Task not_yet(Exchange& exchange, ServerContext& /*context*/) {
   co_await send_error(exchange, std::move(error), Dialect::ollama);
 }
 
+constexpr Route stub(std::string_view method, std::string_view pattern) {
+  return {.method = method,
+          .pattern = pattern,
+          .handler = not_yet,
+          .dialect = Dialect::ollama,
+          .is_stub = true};
+}
+
 }  // namespace
 
 std::span<const Route> ollama_routes() {
@@ -41,13 +49,13 @@ std::span<const Route> ollama_routes() {
       {"POST", "/api/chat", ollama_chat, kDialect},
       {"POST", "/api/embed", ollama_embed, kDialect},
       {"POST", "/api/embeddings", ollama_old_embed, kDialect},
-      {"POST", "/api/pull", not_yet, kDialect, false, false, true},
-      {"POST", "/api/push", not_yet, kDialect, false, false, true},
-      {"POST", "/api/create", not_yet, kDialect, false, false, true},
-      {"POST", "/api/copy", not_yet, kDialect, false, false, true},
-      {"DELETE", "/api/delete", not_yet, kDialect, false, false, true},
-      {"GET", "/api/blobs/{digest}", not_yet, kDialect, false, false, true},
-      {"POST", "/api/blobs/{digest}", not_yet, kDialect, false, false, true},
+      stub("POST", "/api/pull"),
+      stub("POST", "/api/push"),
+      stub("POST", "/api/create"),
+      stub("POST", "/api/copy"),
+      stub("DELETE", "/api/delete"),
+      stub("GET", "/api/blobs/{digest}"),
+      stub("POST", "/api/blobs/{digest}"),
   }};
   return kRoutes;
 }

@@ -6,21 +6,6 @@
 
 namespace quern {
 
-namespace {
-
-// Emitted text is valid UTF-8, so a stop string must be so as well to be found in it.
-std::string as_valid_utf8(std::string_view text) {
-  std::string out;
-  while (!text.empty()) {
-    const Utf8Char c = decode_utf8(text);
-    out += c.valid ? text.substr(0, c.n_bytes) : kReplacementUtf8;
-    text.remove_prefix(c.n_bytes);
-  }
-  return out;
-}
-
-}  // namespace
-
 Detokenizer::Detokenizer(const Tokenizer& tokenizer, const DetokenizerOptions& options)
     : tokenizer_(&tokenizer),
       min_tokens_(options.min_tokens),
@@ -29,7 +14,7 @@ Detokenizer::Detokenizer(const Tokenizer& tokenizer, const DetokenizerOptions& o
   StopStrings stops;
   std::vector<std::string> texts;
   for (const std::string& stop : options.stop) {
-    texts.push_back(as_valid_utf8(stop));
+    texts.push_back(as_valid_utf8(stop));  // as what is emitted, to be found in it
     stops.n_bytes.push_back(texts.back().size());
   }
   stops.finder = AhoCorasick(texts);

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 namespace quern {
@@ -80,6 +81,17 @@ inline bool is_valid_utf8(std::string_view text) {
     text.remove_prefix(character.n_bytes);
   }
   return true;
+}
+
+// With U+FFFD for what is no character.
+inline std::string as_valid_utf8(std::string_view text) {
+  std::string out;
+  while (!text.empty()) {
+    const Utf8Char character = decode_utf8(text);
+    out += character.valid ? text.substr(0, character.n_bytes) : kReplacementUtf8;
+    text.remove_prefix(character.n_bytes);
+  }
+  return out;
 }
 
 }  // namespace quern

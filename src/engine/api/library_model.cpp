@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <utility>
 
 #include "engine/embedding.h"
@@ -39,13 +38,12 @@ Result<std::shared_ptr<LibraryModel>> LibraryModel::load(LibraryLoad load) {
   }
   const std::shared_ptr<LibraryModel> model(new LibraryModel);
   const Log silent;
-  QUERN_ASSIGN(model->loaded_,
-               LoadedModel::load({.path = std::move(load.path),
-                                  .n_threads = load.n_threads,
-                                  .max_batch_tokens = std::max(kBatchTokens, load.max_seqs),
-                                  .max_seqs = load.max_seqs,
-                                  .progress = std::move(load.progress)},
-                                 silent));
+  QUERN_ASSIGN(model->loaded_, LoadedModel::load({.path = std::move(load.path),
+                                                  .n_threads = load.n_threads,
+                                                  .max_batch_tokens = kBatchTokens,
+                                                  .max_seqs = load.max_seqs,
+                                                  .progress = std::move(load.progress)},
+                                                 silent));
   QUERN_ASSIGN(model->engine_, EngineThread::start(*model->loaded_,
                                                    {.engine = {.max_context = load.max_context,
                                                                .kv_bytes = load.kv_bytes,

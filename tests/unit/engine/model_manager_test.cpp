@@ -102,6 +102,20 @@ class ModelManagerTest : public testing::Test {
     clock_us_ += kSecondUs;
   }
 
+  // The file "strange" beside the idle model "a", with memory for one of them.
+  void expect_refused_without_eviction(const std::string& what) {
+    limit_memory(15);
+    open();
+    touch("a");
+    const Answer refused = acquire("strange");
+    ASSERT_FALSE(refused.has_value());
+    EXPECT_EQ(refused.error().kind, ErrorKind::unsupported);
+    EXPECT_EQ(refused.error().what, what);
+    EXPECT_EQ(ready(), "a");
+    EXPECT_EQ(manager_->stats().n_evictions, 0U);
+    EXPECT_EQ(manager_->examine("strange").error().kind, ErrorKind::unsupported);
+  }
+
   // Of a request of 4 tokens.
   static uint32_t n_generated(const ModelLease& lease) {
     std::promise<RequestUsage> done;
@@ -367,16 +381,7 @@ TEST_F(ModelManagerTest, AnArchitectureThatCannotRunEvictsNothing) {
                                                     .n_kv_heads = 1,
                                                     .d_model = 64,
                                                     .d_ff = 64});
-  limit_memory(15);
-  open();
-  touch("a");
-  const Answer refused = acquire("strange");
-  ASSERT_FALSE(refused.has_value());
-  EXPECT_EQ(refused.error().kind, ErrorKind::unsupported);
-  EXPECT_EQ(refused.error().what, "architecture 'strange' is not supported");
-  EXPECT_EQ(ready(), "a");
-  EXPECT_EQ(manager_->stats().n_evictions, 0U);
-  EXPECT_EQ(manager_->examine("strange").error().kind, ErrorKind::unsupported);
+  expect_refused_without_eviction("architecture 'strange' is not supported");
 }
 
 TEST_F(ModelManagerTest, APreTokenizerThatIsNotKnownEvictsNothing) {
@@ -386,16 +391,7 @@ TEST_F(ModelManagerTest, APreTokenizerThatIsNotKnownEvictsNothing) {
                                                     .d_model = 64,
                                                     .d_ff = 64,
                                                     .pre_tokenizer = "strange"});
-  limit_memory(15);
-  open();
-  touch("a");
-  const Answer refused = acquire("strange");
-  ASSERT_FALSE(refused.has_value());
-  EXPECT_EQ(refused.error().kind, ErrorKind::unsupported);
-  EXPECT_EQ(refused.error().what, "unknown pre-tokenizer 'strange'");
-  EXPECT_EQ(ready(), "a");
-  EXPECT_EQ(manager_->stats().n_evictions, 0U);
-  EXPECT_EQ(manager_->examine("strange").error().kind, ErrorKind::unsupported);
+  expect_refused_without_eviction("unknown pre-tokenizer 'strange'");
   config_.allow_unknown_pre = true;
   open();
   EXPECT_TRUE(manager_->examine("strange").has_value());
