@@ -13,10 +13,10 @@ export CCACHE_BASEDIR ?= $(CURDIR)
 export CCACHE_NOHASHDIR ?= 1
 export CCACHE_SLOPPINESS ?= pch_defines,time_macros
 
-.PHONY: help build demo model test check world clients bench lint format asan tsan stress fuzz coverage neon install clean
+.PHONY: help build demo model test check world clients bench lint format asan tsan stress fuzz coverage neon avx512 install clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
 
 build: ## Build the program: build/release/quern
 	@tools/setup.sh build
@@ -107,6 +107,13 @@ neon: ## Build for 64-bit ARM and run the tests of what depends on the machine u
 	@ninja -C build/neon -j $(JOBS) quern test_base test_tensor test_text test_gguf test_kernels test_parity
 	@python3 tools/check_isa_symbols.py build/neon
 	@tools/neon.sh build/neon
+
+avx512: ## Run the kernel and parity tests with the AVX-512 kernels emulated, for machines without AVX-512
+	@tools/setup.sh build avx512
+	@tools/configure.sh avx512
+	@ninja -C build/avx512 -j $(JOBS) test_kernels test_parity
+	@python3 tools/check_isa_symbols.py build/avx512
+	@tools/ctest.sh build/avx512 -R '^test_(kernels|parity)$$'
 
 install: build ## Install the program and the library under PREFIX (default /usr/local), below DESTDIR if set
 	@ninja -C build/release -j $(JOBS) quern_shared

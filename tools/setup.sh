@@ -19,8 +19,9 @@ packages_of() {
     neon)
       echo g++-aarch64-linux-gnu qemu-user-static libspdlog-dev:arm64 libfmt-dev:arm64 libpcre2-dev:arm64 \
         libutf8proc-dev:arm64 libedit-dev:arm64 libxxhash-dev:arm64 libgtest-dev:arm64 libgmock-dev:arm64 ;;
+    avx512) echo libsimde-dev ;;
     *)
-      echo "quern: [setup] unknown package set '$1'; expected build, python, lint, fuzz, coverage, root, node or neon" >&2
+      echo "quern: [setup] unknown package set '$1'; expected build, python, lint, fuzz, coverage, root, node, neon or avx512" >&2
       return 2 ;;
   esac
 }

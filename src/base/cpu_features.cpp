@@ -20,6 +20,10 @@ CpuFeatures CpuFeatures::detect() {
 #elif defined(__aarch64__)
   f.neon_dot = (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0;
 #endif
+#if defined(QUERN_EMULATED_AVX512)
+  // Only in the build of `make avx512`, where the AVX-512 kernels consist of AVX2 instructions.
+  f.avx512 = true;
+#endif
   return f;
 }
 
