@@ -121,22 +121,22 @@ constexpr int kSubSteps = K.sub16 ? 4 : 8;  // registers per scale
 template <CodeKind K>
 constexpr int kSteps = K.i16_steps < kSubSteps<K> ? K.i16_steps : kSubSteps<K>;
 
-// The float part for one row register and one token; the only place where it is written.
+// The float part for one row register and one token, in three steps; the only place where it is
+// written. `scaled` holds the sum over the scales before kH.
+template <CodeKind K>
+QUERN_INLINE __m256 to_float(__m256i dot, const int32_t* start) {
+  if constexpr (K.biased) {
+    dot = _mm256_add_epi32(dot, _mm256_set1_epi32(*start));
+  }
+  return _mm256_cvtepi32_ps(dot);
+}
+template <int kH>
+QUERN_INLINE __m256 scale_sum(__m256 scaled, __m256 sum, __m256 s) {
+  return kH == 0 ? _mm256_mul_ps(sum, s) : _mm256_fmadd_ps(sum, s, scaled);
+}
 template <CodeKind K, int T>
-QUERN_INLINE __m256 accumulate(__m256 acc, const __m256i* dots, const Scales& w,
-                               const GroupInput& x, int t) {
-  __m256 f[2];
-  for (int h = 0; h < n_subs(K); ++h) {
-    if constexpr (K.biased) {
-      f[h] = _mm256_cvtepi32_ps(_mm256_add_epi32(dots[h], _mm256_set1_epi32(x.start[h * T + t])));
-    } else {
-      f[h] = _mm256_cvtepi32_ps(dots[h]);
-    }
-  }
-  __m256 scaled = _mm256_mul_ps(f[0], w.s[0]);
-  if constexpr (K.sub16) {
-    scaled = _mm256_fmadd_ps(f[1], w.s[1], scaled);
-  }
+QUERN_INLINE __m256 accumulate(__m256 acc, __m256 scaled, const Scales& w, const GroupInput& x,
+                               int t) {
   acc = _mm256_fmadd_ps(scaled, _mm256_set1_ps(x.d[t]), acc);
   if constexpr (K.has_min) {
     for (int h = 0; h < n_subs(K); ++h) {
@@ -145,8 +145,17 @@ QUERN_INLINE __m256 accumulate(__m256 acc, const __m256i* dots, const Scales& w,
   }
   return acc;
 }
-
 // ---- Direct: weights unpacked in registers ----
+
+template <CodeKind K, int T>
+QUERN_INLINE __m256 add_block(__m256 acc, const __m256i* dots, const Scales& w, const GroupInput& x,
+                              int t) {
+  __m256 scaled = scale_sum<0>(_mm256_setzero_ps(), to_float<K>(dots[0], x.start + t), w.s[0]);
+  if constexpr (K.sub16) {
+    scaled = scale_sum<1>(scaled, to_float<K>(dots[1], x.start + T + t), w.s[1]);
+  }
+  return accumulate<K, T>(acc, scaled, w, x, t);
+}
 
 template <CodeKind K, int T>
 QUERN_INLINE void direct_wide(const __m256i (&q)[8], const Scales& w, const GroupInput& x,
@@ -164,7 +173,7 @@ QUERN_INLINE void direct_wide(const __m256i (&q)[8], const Scales& w, const Grou
     }
   }
   for (int t = 0; t < T; ++t) {
-    acc[t] = accumulate<K, T>(acc[t], dots[t], w, x, t);
+    acc[t] = add_block<K, T>(acc[t], dots[t], w, x, t);
   }
 }
 
@@ -183,7 +192,7 @@ QUERN_INLINE void direct_dot(const __m256i (&q)[8], const Scales& w, const Group
         dots[h] = c == 0 ? widen(pairs) : _mm256_add_epi32(dots[h], widen(pairs));
       }
     }
-    acc[t] = accumulate<K, T>(acc[t], dots, w, x, t);
+    acc[t] = add_block<K, T>(acc[t], dots, w, x, t);
   }
 }
 
@@ -283,13 +292,18 @@ void unpack_pair(const uint8_t* pair, int n_columns, uint8_t* codes, TileScales 
   }
 }
 
-// The integer part of a 32-column block (or of a 16-column half, h): 2 x 6 sums in 16 bits, two
-// weights, an activation and a product make 16 registers.
+// How many of T tokens a pass over a block's codes takes. Two weights, an activation, a product and
+// 2 x 6 sums are 16 registers. Where magnitudes or the first scale's sums come on top, half of the
+// tokens at a time cost less than spilling.
 template <CodeKind K, int T>
-QUERN_INLINE void tile_dots(const uint8_t* codes, const int8_t* x, int h, __m256i (&dots)[2][T]) {
+constexpr int kTokensAPass = K.is_signed || K.sub16 ? (T + 1) / 2 : T;
+
+// The integer part of one scale's columns (a block, or its half h) for N of T tokens.
+template <CodeKind K, int T, int N>
+QUERN_INLINE void tile_dots(const uint8_t* codes, const int8_t* x, int h, __m256i (&dots)[2][N]) {
 #pragma GCC unroll 8
   for (int c = 0; c < kSubSteps<K>; c += kSteps<K>) {
-    __m256i pairs[2][T];
+    __m256i pairs[2][N];
 #pragma GCC unroll 8
     for (int i = 0; i < kSteps<K>; ++i) {
       const int j = h * kSubSteps<K> + c + i;
@@ -297,7 +311,7 @@ QUERN_INLINE void tile_dots(const uint8_t* codes, const int8_t* x, int h, __m256
       const __m256i w0 = _mm256_load_si256(w);
       const __m256i w1 = _mm256_load_si256(w + 1);
 #pragma GCC unroll 6
-      for (int t = 0; t < T; ++t) {
+      for (int t = 0; t < N; ++t) {
         const __m256i a = broadcast_code(x, j * T + t);
         const __m256i p0 = pair_sums<K>(w0, a);
         const __m256i p1 = pair_sums<K>(w1, a);
@@ -308,7 +322,8 @@ QUERN_INLINE void tile_dots(const uint8_t* codes, const int8_t* x, int h, __m256
       }
     }
 #pragma GCC unroll 6
-    for (int t = 0; t < T; ++t) {
+    for (int t = 0; t < N; ++t) {
+#pragma GCC unroll 2
       for (int p = 0; p < 2; ++p) {
         const __m256i wide = widen(pairs[p][t]);
         dots[p][t] = c == 0 ? wide : _mm256_add_epi32(dots[p][t], wide);
@@ -318,9 +333,9 @@ QUERN_INLINE void tile_dots(const uint8_t* codes, const int8_t* x, int h, __m256
   }
 }
 
-// The same of wide codes: 2 x 6 sums in 32 bits.
-template <CodeKind K, int T>
-QUERN_INLINE void tile_wide(const uint8_t* codes, const int8_t* x, int h, __m256i (&dots)[2][T]) {
+// The same of wide codes.
+template <CodeKind K, int T, int N>
+QUERN_INLINE void tile_wide(const uint8_t* codes, const int8_t* x, int h, __m256i (&dots)[2][N]) {
 #pragma GCC unroll 16
   for (int i = 0; i < 2 * kSubSteps<K>; ++i) {
     const int j = 2 * h * kSubSteps<K> + i;  // even columns of a register's, then its odd ones
@@ -328,7 +343,7 @@ QUERN_INLINE void tile_wide(const uint8_t* codes, const int8_t* x, int h, __m256
     const __m256i w0 = _mm256_load_si256(w);
     const __m256i w1 = _mm256_load_si256(w + 1);
 #pragma GCC unroll 6
-    for (int t = 0; t < T; ++t) {
+    for (int t = 0; t < N; ++t) {
       const __m256i a = broadcast_code(x, 2 * (j / 2 * T + t) + j % 2);
       const __m256i p0 = _mm256_madd_epi16(w0, a);
       const __m256i p1 = _mm256_madd_epi16(w1, a);
@@ -340,32 +355,72 @@ QUERN_INLINE void tile_wide(const uint8_t* codes, const int8_t* x, int h, __m256
   }
 }
 
+// What a pass needs of a block: its codes and scales, and the group's activations from the pass's
+// first token on.
+struct TileBlock {
+  const uint8_t* codes;
+  TileScales scales;
+  GroupInput x;
+};
+
+template <CodeKind K, int T, int N>
+QUERN_INLINE void tile_sums(const TileBlock& in, int h, __m256i (&dots)[2][N]) {
+  if constexpr (K.wide) {
+    tile_wide<K, T, N>(in.codes, in.x.codes, h, dots);
+  } else {
+    tile_dots<K, T, N>(in.codes, in.x.codes, h, dots);
+  }
+}
+
 // acc: [2 panels][T][8 rows], in memory: the registers belong to the integer part.
-template <CodeKind K, int T>
-QUERN_INLINE void tile_block(const uint8_t* codes, const TileScales& scales, const GroupInput& x,
-                             float* acc) {
-  __m256i dots[2][2][T];  // [half][panel][token]
-  for (int h = 0; h < n_subs(K); ++h) {
-    if constexpr (K.wide) {
-      tile_wide<K, T>(codes, x.codes, h, dots[h]);
-    } else {
-      tile_dots<K, T>(codes, x.codes, h, dots[h]);
+template <CodeKind K, int T, int N>
+QUERN_INLINE void tile_pass(const TileBlock& in, float* acc) {
+  constexpr int kLast = n_subs(K) - 1;
+  __m256i dots[2][N];
+  __m256 scaled[2][N];
+  if constexpr (K.sub16) {
+    tile_sums<K, T, N>(in, 0, dots);
+#pragma GCC unroll 2
+    for (int panel = 0; panel < 2; ++panel) {
+      const __m256 s = _mm256_load_ps(in.scales.s + panel * kPanelRows);
+#pragma GCC unroll 6
+      for (int t = 0; t < N; ++t) {
+        scaled[panel][t] =
+            scale_sum<0>(_mm256_setzero_ps(), to_float<K>(dots[panel][t], in.x.start + t), s);
+        settle(scaled[panel][t]);
+      }
     }
   }
+  tile_sums<K, T, N>(in, kLast, dots);
+#pragma GCC unroll 2
   for (int panel = 0; panel < 2; ++panel) {
     Scales w;
+    const __m256 s = _mm256_load_ps(in.scales.s + kLast * kPairRows + panel * kPanelRows);
     for (int h = 0; h < n_subs(K); ++h) {
-      w.s[h] = _mm256_load_ps(scales.s + h * kPairRows + panel * kPanelRows);
       if constexpr (K.has_min) {
-        w.m[h] = _mm256_load_ps(scales.m + h * kPairRows + panel * kPanelRows);
+        w.m[h] = _mm256_load_ps(in.scales.m + h * kPairRows + panel * kPanelRows);
       }
     }
 #pragma GCC unroll 6
-    for (int t = 0; t < T; ++t) {
-      const __m256i pair[2] = {dots[0][panel][t], K.sub16 ? dots[1][panel][t] : dots[0][panel][t]};
+    for (int t = 0; t < N; ++t) {
+      const __m256 sum = to_float<K>(dots[panel][t], in.x.start + kLast * T + t);
+      const __m256 before = K.sub16 ? scaled[panel][t] : _mm256_setzero_ps();
       float* to = acc + (panel * T + t) * kPanelRows;
-      _mm256_store_ps(to, accumulate<K, T>(_mm256_load_ps(to), pair, w, x, t));
+      _mm256_store_ps(
+          to, accumulate<K, T>(_mm256_load_ps(to), scale_sum<kLast>(before, sum, s), w, in.x, t));
     }
+  }
+}
+
+template <CodeKind K, int T>
+QUERN_INLINE void tile_block(const TileBlock& in, float* acc) {
+  constexpr int kFirst = kTokensAPass<K, T>;
+  tile_pass<K, T, kFirst>(in, acc);
+  if constexpr (kFirst < T) {
+    TileBlock others = in;
+    others.x = {in.x.codes + (K.wide ? 8 : 4) * kFirst, in.x.d + kFirst, in.x.start + kFirst,
+                in.x.weighted + kFirst};
+    tile_pass<K, T, T - kFirst>(others, acc + kFirst * kPanelRows);
   }
 }
 
@@ -388,8 +443,10 @@ void tile_group(const TileInput& in, const GroupInput& x, float* acc) {
   for (int b = 0; b < in.n_blocks; ++b) {
     fetch_some(ahead);
     const size_t at = static_cast<size_t>(b) * size_t{n_subs(K)} * kPairRows;
-    tile_block<K, T>(in.codes + static_cast<size_t>(b) * (K.wide ? 64 : 32) * kPairRows,
-                     {in.scales.s + at, in.scales.m + at}, block_input<K, T>(x, b), acc);
+    tile_block<K, T>({in.codes + static_cast<size_t>(b) * (K.wide ? 64 : 32) * kPairRows,
+                      {in.scales.s + at, in.scales.m + at},
+                      block_input<K, T>(x, b)},
+                     acc);
   }
 }
 
@@ -397,15 +454,14 @@ void tile_group(const TileInput& in, const GroupInput& x, float* acc) {
 
 QUERN_INLINE void store_rows(const OutputRows& to, int panel, int token, __m256 value) {
   const int row = to.first_row + panel * kPanelRows;
-  const int left = to.n_rows - row;
-  if (left <= 0) {
+  const int n = to.n_rows - row;
+  if (n <= 0) {
     return;
   }
-  const __m256i mask = first_lanes(left);
   if (to.bias != nullptr) {
-    value = _mm256_add_ps(value, _mm256_maskload_ps(to.bias + row, mask));
+    value = _mm256_add_ps(value, load_floats(to.bias + row, n));
   }
-  _mm256_maskstore_ps(to.out + static_cast<size_t>(token) * to.stride + row, mask, value);
+  store_floats(to.out + static_cast<size_t>(token) * to.stride + row, n, value);
 }
 
 template <int T>

@@ -25,6 +25,22 @@ QUERN_INLINE __m256i first_lanes(int n) {
 QUERN_INLINE void settle(__m256i& v) {
   asm("" : "+x"(v));
 }
+QUERN_INLINE void settle(__m256& v) {
+  asm("" : "+x"(v));
+}
+
+// The first n lanes, of which there may be more than fit. Masked stores are slow, so whole
+// registers go without.
+QUERN_INLINE __m256 load_floats(const float* from, int n) {
+  return n >= kPanelRows ? _mm256_loadu_ps(from) : _mm256_maskload_ps(from, first_lanes(n));
+}
+QUERN_INLINE void store_floats(float* to, int n, __m256 value) {
+  if (n >= kPanelRows) {
+    _mm256_storeu_ps(to, value);
+  } else {
+    _mm256_maskstore_ps(to, first_lanes(n), value);
+  }
+}
 
 QUERN_INLINE __m256i load256(const uint8_t* p) {
   return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));

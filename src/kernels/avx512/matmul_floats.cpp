@@ -38,9 +38,13 @@ void store(const MatmulArgs& args, size_t token, uint32_t row, __m512 value) {
   _mm512_mask_storeu_ps(args.out + token * args.out_stride + row, mask, value);
 }
 
+#include "kernels/fragments/float_part.h"
+
 // kTiles tiles of two panels for one group of T tokens.
 template <class W, int kTiles, int T>
-void group(const MatmulArgs& args, uint32_t tile, size_t token) {
+void group(const MatmulArgs& args, const Part& part) {
+  const uint32_t tile = part.tile;
+  const size_t token = part.token;
   const size_t n_columns = args.n_columns;
   const size_t panel_bytes = n_columns * kLanes * W::kBytes;
   const std::byte* weights = args.weights + size_t{tile} * 2 * panel_bytes;
@@ -71,6 +75,10 @@ void group(const MatmulArgs& args, uint32_t tile, size_t token) {
 
 template <int T>
 constexpr uint32_t kTilesAtOnce = T <= 3 ? 2 : 1;
+
+constexpr size_t kColumnsAtOnce = SIZE_MAX;  // all: a tile at a time is what was measured best
+template <class W>
+constexpr uint32_t kTilesAPass = 1;
 
 #include "kernels/fragments/matmul_floats.h"
 

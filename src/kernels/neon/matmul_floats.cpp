@@ -26,8 +26,12 @@ struct WeightBf16 {
 };
 
 // kTiles panels for one group of T tokens.
+#include "kernels/fragments/float_part.h"
+
 template <class W, int kTiles, int T>
-void group(const MatmulArgs& args, uint32_t tile, size_t token) {
+void group(const MatmulArgs& args, const Part& part) {
+  const uint32_t tile = part.tile;
+  const size_t token = part.token;
   const size_t n_columns = args.n_columns;
   const size_t panel_bytes = n_columns * kPanelRows * W::kBytes;
   const auto* weights = reinterpret_cast<const uint8_t*>(args.weights) + size_t{tile} * panel_bytes;
@@ -64,6 +68,10 @@ void group(const MatmulArgs& args, uint32_t tile, size_t token) {
 
 template <int T>
 constexpr uint32_t kTilesAtOnce = T == 1 ? 4 : (T <= 3 ? 2 : 1);
+
+constexpr size_t kColumnsAtOnce = SIZE_MAX;  // all: a tile at a time is what was measured best
+template <class W>
+constexpr uint32_t kTilesAPass = 1;
 
 #include "kernels/fragments/matmul_floats.h"
 
