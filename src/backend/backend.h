@@ -265,7 +265,10 @@ struct BackendStats {
   uint64_t weight_bytes = 0;       // held
   uint64_t kv_bytes = 0;           // reserved
   uint64_t activation_bytes = 0;   // held, scratch included
-  uint64_t weight_bytes_read = 0;  // by linear() and experts() since the backend was made
+  // By linear() and experts() since the backend was made: what they read, and the multiplications
+  // and additions that they did with it.
+  uint64_t weight_bytes_read = 0;
+  uint64_t weight_ops = 0;
 };
 
 class Backend {
@@ -291,7 +294,8 @@ class Backend {
   // Sets aside what experts() works in; before its first use.
   virtual Status reserve_experts(const ExpertsLimits& limits) = 0;
 
-  // Starts a step; the ops below work on its rows until finish().
+  // Starts a step; the ops below work on its rows until finish(). Once more within a step: the ops
+  // that follow work on these rows instead.
   virtual void begin(const StepInput& input) = 0;
   virtual Status finish() = 0;
 
@@ -306,7 +310,7 @@ class Backend {
   virtual void add_weighted(const AddWeightedOp& op) = 0;
   // x += y, n_rows rows.
   virtual void add(Activations& x, const Activations& y, uint32_t n_rows) = 0;
-  // out[i] = x[rows[i]].
+  // out[i] = x[rows[i]]. Where rows ascend, out may be x.
   virtual void gather(const Activations& x, std::span<const uint32_t> rows, Activations& out) = 0;
   // Copies row `row` to the host. Waits for the ops before it.
   virtual void read_row(const Activations& x, uint32_t row, std::span<float> out) = 0;

@@ -203,25 +203,23 @@ Result<BenchmarkResult> run_benchmark(LoadedModel& loaded, const BenchmarkSpec& 
   result.test = title(spec);
   result.spec = spec;
   const double n_tokens = double{1} * spec.n_seqs * (spec.n_gen == 0 ? spec.n_prompt : spec.n_gen);
-  uint64_t bytes_read = 0;
+  BackendStats done;  // in a repetition
   for (uint32_t rep = 0; rep < spec.n_reps; ++rep) {
     walk.rewind(spec.n_depth);
-    const uint64_t read_before = loaded.backend().stats().weight_bytes_read;
+    const BackendStats before = loaded.backend().stats();
     const int64_t start = monotonic_us();
     QUERN_TRY(run_once(walk, spec));
     const auto us = static_cast<double>(std::max<int64_t>(1, monotonic_us() - start));
-    bytes_read = loaded.backend().stats().weight_bytes_read - read_before;
+    done = loaded.backend().stats();
+    done.weight_bytes_read -= before.weight_bytes_read;
+    done.weight_ops -= before.weight_ops;
     result.samples.push_back(n_tokens * 1e6 / us);
     progress(rep);
   }
   result.tokens_per_s = median(result.samples);
   const double seconds = n_tokens / result.tokens_per_s;
-  const WeightCount weights = count_weights(loaded);
-  const double n_logits = spec.n_gen == 0 ? spec.n_seqs : n_tokens;
-  const double n_ops = 2 * (n_tokens * static_cast<double>(weights.n_layer_weights) +
-                            n_logits * static_cast<double>(weights.n_head_weights));
-  result.gb_per_s = static_cast<double>(bytes_read) / seconds / 1e9;
-  result.tops = n_ops / seconds / 1e12;
+  result.gb_per_s = static_cast<double>(done.weight_bytes_read) / seconds / 1e9;
+  result.tops = static_cast<double>(done.weight_ops) / seconds / 1e12;
   return result;
 }
 

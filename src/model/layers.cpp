@@ -94,36 +94,61 @@ Result<std::unique_ptr<Rope>> load_rope(WeightLoader& loader, ModelConfig& confi
   return loader.backend().make_rope(make_rope_spec(config.rope, interleaved));
 }
 
-void run_attention(const BlockContext& context, const AttentionWeights& w, uint32_t layer) {
+namespace {
+
+// A projection of the normed rows, and what becomes of it before attention.
+struct Heads {
+  LinearTarget target;
+  const Vector* norm = nullptr;  // null for none
+  uint32_t n_heads = 0;
+};
+
+Heads query_heads(const BlockContext& context, const AttentionWeights& w) {
+  return {.target = {.weight = w.q.get(), .bias = w.q_bias.get(), .out = context.a.q.get()},
+          .norm = w.q_norm.get(),
+          .n_heads = context.config.n_heads};
+}
+
+Heads key_heads(const BlockContext& context, const AttentionWeights& w) {
+  return {.target = {.weight = w.k.get(), .bias = w.k_bias.get(), .out = context.a.k.get()},
+          .norm = w.k_norm.get(),
+          .n_heads = context.config.n_kv_heads};
+}
+
+LinearTarget values(const BlockContext& context, const AttentionWeights& w) {
+  return {.weight = w.v.get(), .bias = w.v_bias.get(), .out = context.a.v.get()};
+}
+
+void norm_input(const BlockContext& context, const AttentionWeights& w) {
+  context.backend.rms_norm({.x = context.a.x.get(),
+                            .weight = w.norm.get(),
+                            .out = context.a.h.get(),
+                            .n_rows = context.n_rows,
+                            .eps = context.config.rms_eps});
+}
+
+void project(const BlockContext& context, std::span<const LinearTarget> targets) {
+  context.backend.linear({.x = context.a.h.get(), .targets = targets, .n_rows = context.n_rows});
+}
+
+void norm_and_turn(const BlockContext& context, const Heads& heads) {
+  Activations& x = *heads.target.out;
+  if (heads.norm != nullptr) {
+    context.backend.rms_norm({.x = &x,
+                              .weight = heads.norm,
+                              .out = &x,
+                              .n_rows = context.n_rows,
+                              .n_heads = heads.n_heads,
+                              .eps = context.config.rms_eps});
+  }
+  context.backend.rope({.x = &x,
+                        .rope = &context.rope,
+                        .n_heads = heads.n_heads,
+                        .head_dim = context.config.head_dim});
+}
+
+void attend(const BlockContext& context, const AttentionWeights& w, uint32_t layer) {
   const auto& [backend, kv, config, a, rope, n_rows] = context;
-  backend.rms_norm({.x = a.x.get(),
-                    .weight = w.norm.get(),
-                    .out = a.h.get(),
-                    .n_rows = n_rows,
-                    .eps = config.rms_eps});
-  const std::array<LinearTarget, 3> qkv = {{
-      {.weight = w.q.get(), .bias = w.q_bias.get(), .out = a.q.get()},
-      {.weight = w.k.get(), .bias = w.k_bias.get(), .out = a.k.get()},
-      {.weight = w.v.get(), .bias = w.v_bias.get(), .out = a.v.get()},
-  }};
-  backend.linear({.x = a.h.get(), .targets = qkv, .n_rows = n_rows});
-  const auto head_norm = [&](Activations& x, const Vector* weight, uint32_t n_heads) {
-    if (weight != nullptr) {
-      backend.rms_norm({.x = &x,
-                        .weight = weight,
-                        .out = &x,
-                        .n_rows = n_rows,
-                        .n_heads = n_heads,
-                        .eps = config.rms_eps});
-    }
-  };
-  head_norm(*a.q, w.q_norm.get(), config.n_heads);
-  head_norm(*a.k, w.k_norm.get(), config.n_kv_heads);
-  backend.rope(
-      {.x = a.q.get(), .rope = &rope, .n_heads = config.n_heads, .head_dim = config.head_dim});
-  backend.rope(
-      {.x = a.k.get(), .rope = &rope, .n_heads = config.n_kv_heads, .head_dim = config.head_dim});
-  backend.kv_write({.kv = &kv, .layer = layer, .k = a.k.get(), .v = a.v.get()});
   backend.attention({.kv = &kv,
                      .layer = layer,
                      .q = a.q.get(),
@@ -133,6 +158,49 @@ void run_attention(const BlockContext& context, const AttentionWeights& w, uint3
   const LinearTarget out{.weight = w.out.get(), .bias = w.out_bias.get(), .out = a.h.get()};
   backend.linear({.x = a.attended.get(), .targets = {&out, 1}, .n_rows = n_rows});
   backend.add(*a.x, *a.h, n_rows);
+}
+
+}  // namespace
+
+void run_attention(const BlockContext& context, const AttentionWeights& w, uint32_t layer) {
+  const Heads q = query_heads(context, w);
+  const Heads k = key_heads(context, w);
+  const std::array<LinearTarget, 3> qkv = {q.target, k.target, values(context, w)};
+  norm_input(context, w);
+  project(context, qkv);
+  norm_and_turn(context, q);
+  norm_and_turn(context, k);
+  const ModelActivations& a = context.a;
+  context.backend.kv_write({.kv = &context.kv, .layer = layer, .k = a.k.get(), .v = a.v.get()});
+  attend(context, w, layer);
+}
+
+void run_last_attention(const BlockContext& context, const AttentionWeights& w,
+                        const OutputRows& outputs) {
+  const uint32_t layer = context.config.n_layers - 1;
+  const Heads k = key_heads(context, w);
+  const std::array<LinearTarget, 2> kv = {k.target, values(context, w)};
+  const ModelActivations& a = context.a;
+  norm_input(context, w);
+  project(context, kv);
+  norm_and_turn(context, k);
+  context.backend.kv_write({.kv = &context.kv, .layer = layer, .k = a.k.get(), .v = a.v.get()});
+  if (outputs.n() == 0) {
+    return;
+  }
+  context.backend.begin(outputs.input());
+  context.backend.gather(*a.x, outputs.rows(), *a.x);
+  context.backend.gather(*a.h, outputs.rows(), *a.h);
+  const BlockContext narrow{.backend = context.backend,
+                            .kv = context.kv,
+                            .config = context.config,
+                            .a = context.a,
+                            .rope = context.rope,
+                            .n_rows = outputs.n()};
+  const Heads q = query_heads(narrow, w);
+  project(narrow, {&q.target, 1});
+  norm_and_turn(narrow, q);
+  attend(narrow, w, layer);
 }
 
 void run_ffn(const BlockContext& context, const FfnWeights& w) {

@@ -68,6 +68,10 @@ struct BlockContext {
 
 // x += out(attention(norm(x)))
 void run_attention(const BlockContext& context, const AttentionWeights& weights, uint32_t layer);
+// The last layer's, of which only `outputs` are wanted: keys and values of all rows are written,
+// then the step goes on with `outputs` alone.
+void run_last_attention(const BlockContext& context, const AttentionWeights& weights,
+                        const OutputRows& outputs);
 // x += down(silu(gate(norm(x))) * up(norm(x)))
 void run_ffn(const BlockContext& context, const FfnWeights& weights);
 // x += sum of weight * expert(norm(x)) + sigmoid(shared_router(norm(x))) * shared(norm(x))

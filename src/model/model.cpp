@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
+#include <numeric>
 
 #include "base/check.h"
 #include "model/registry.h"
@@ -79,7 +81,7 @@ Status Model::make_activations(const ModelOptions& options) {
   QUERN_TRY(make(a.head_rows, kMaxLogitRows, c.d_model));
   QUERN_TRY(make(a.logits, kMaxLogitRows, c.vocab_size));
   sequences_.reserve(options.max_sequences);
-  logit_rows_.reserve(options.max_rows);
+  outputs_.reserve(options.max_rows);
   return {};
 }
 
@@ -100,19 +102,23 @@ Status Model::forward(const Batch& batch, KvStorage& kv) {
                           .position = s.position,
                           .blocks = std::span(batch.blocks).subspan(s.first_block, s.n_blocks)});
   }
-  logit_rows_.assign(batch.logit_rows.begin(), batch.logit_rows.end());
+  const StepInput input{
+      .tokens = batch.tokens, .positions = batch.positions, .sequences = sequences_};
+  outputs_.select(input, batch.logit_rows);
   n_normed_ = 0;
-  backend_.begin({.tokens = batch.tokens, .positions = batch.positions, .sequences = sequences_});
+  backend_.begin(input);
   backend_.embed({.table = embedding_.get(), .out = activations_.x.get()});
-  run_layers({.backend = backend_, .kv = kv, .n_rows = batch.n_rows()});
+  run_layers({.backend = backend_, .kv = kv, .n_rows = batch.n_rows(), .outputs = outputs_});
   return backend_.finish();
 }
 
-// Only rows whose logits are wanted, a window of them at a time.
+// A window of the rows whose logits are wanted.
 void Model::norm_rows(uint32_t first) {
   ModelActivations& a = activations_;
-  const uint32_t n = std::min(kMaxLogitRows, static_cast<uint32_t>(logit_rows_.size()) - first);
-  backend_.gather(*a.x, std::span(logit_rows_).subspan(first, n), *a.head_rows);
+  const uint32_t n = std::min(kMaxLogitRows, outputs_.n() - first);
+  std::array<uint32_t, kMaxLogitRows> rows{};
+  std::iota(rows.begin(), rows.end(), first);
+  backend_.gather(*a.x, std::span(rows).first(n), *a.head_rows);
   backend_.rms_norm({.x = a.head_rows.get(),
                      .weight = output_norm_.get(),
                      .out = a.head_rows.get(),
@@ -137,7 +143,7 @@ void Model::compute_logits(uint32_t first) {
 }
 
 void Model::logits(uint32_t index, std::span<float> out) {
-  QUERN_CHECK(index < logit_rows_.size());
+  QUERN_CHECK(index < outputs_.n());
   if (!has_logits_ || index < first_normed_ || index >= first_normed_ + n_normed_) {
     compute_logits(index);
   }
@@ -145,7 +151,7 @@ void Model::logits(uint32_t index, std::span<float> out) {
 }
 
 void Model::hidden(uint32_t index, std::span<float> out) {
-  QUERN_CHECK(index < logit_rows_.size());
+  QUERN_CHECK(index < outputs_.n());
   if (index < first_normed_ || index >= first_normed_ + n_normed_) {
     norm_rows(index);
   }

@@ -14,6 +14,7 @@
 #include "base/result.h"
 #include "gguf/model_card.h"
 #include "model/model_config.h"
+#include "model/output_rows.h"
 #include "model/weight_loader.h"
 #include "scheduler/batch.h"
 
@@ -73,11 +74,13 @@ class Model {
     Backend& backend;
     KvStorage& kv;
     uint32_t n_rows = 0;
+    const OutputRows& outputs;
   };
 
   Model(ModelConfig config, Backend& backend) : config_(std::move(config)), backend_(backend) {}
 
-  // Turns the embedded tokens in activations().x into the last layer's output, in place.
+  // Turns the embedded tokens in activations().x into the last layer's output for step.outputs
+  // alone, which come to lie in its first rows.
   virtual void run_layers(const Step& step) = 0;
   ModelActivations& activations() { return activations_; }
 
@@ -97,8 +100,8 @@ class Model {
   std::unique_ptr<Matrix> head_;         // [vocab_size, d_model]; null when tied to the embedding
   std::unique_ptr<Vector> output_norm_;  // [d_model]
   std::vector<StepSequence> sequences_;
-  std::vector<uint32_t> logit_rows_;  // of the last forward()
-  uint32_t first_normed_ = 0;         // hidden states of [first_normed_, + n_normed_) are at hand
+  OutputRows outputs_;         // of the last forward()
+  uint32_t first_normed_ = 0;  // hidden states of [first_normed_, + n_normed_) are at hand
   uint32_t n_normed_ = 0;
   bool has_logits_ = false;  // and their logits
 };

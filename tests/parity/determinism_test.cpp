@@ -133,6 +133,57 @@ TEST_P(Determinism, EveryMixGivesTheBitsOfALoneRun) {
   }
 }
 
+// What the last layer computes for the wanted rows alone is what it computes for all of them, and
+// the keys and values of the others are there for the next step.
+TEST_P(Determinism, RowsOfWhichNothingIsWantedChangeNothing) {
+  const test::TempDir dir;
+  const auto path = dir.path() / "tiny.gguf";
+  test::write_tiny_model(path, model_of(GetParam()));
+  const std::vector<size_t> lengths = {40, 7, 1, 33};
+  const std::vector<std::vector<uint32_t>> wanted = {{0, 1, 5, 39}, {}, {0}, {31, 32}};
+  for (const KernelTable* table : test::runnable_tables()) {
+    if (table->isa == "scalar" && GetParam().dtype != DType::q4_k) {
+      continue;
+    }
+    const auto runner =
+        test::ModelRunner::open(path, {.isa = std::string(table->isa), .kv = GetParam().kv});
+    ASSERT_NE(runner, nullptr);
+    std::vector<test::ModelRunner::Sequence> of_all;
+    std::vector<test::ModelRunner::Sequence> of_some;
+    for (const size_t length : lengths) {
+      of_all.push_back(runner->new_sequence(static_cast<uint32_t>(length) + 1));
+      of_some.push_back(runner->new_sequence(static_cast<uint32_t>(length) + 1));
+    }
+    std::vector<test::ModelRunner::Part> all;
+    std::vector<test::ModelRunner::Part> some;
+    std::vector<test::ModelRunner::Part> next_of_all;
+    std::vector<test::ModelRunner::Part> next_of_some;
+    for (size_t i = 0; i < lengths.size(); ++i) {
+      const auto text = random_tokens(lengths[i], i);
+      all.push_back({&of_all[i], text});
+      some.push_back({&of_some[i], text, wanted[i]});
+      next_of_all.push_back({&of_all[i], random_tokens(1, i + 9)});
+      next_of_some.push_back({&of_some[i], random_tokens(1, i + 9)});
+    }
+    const auto logits_of_all = runner->step(all);
+    const auto logits_of_some = runner->step(some);
+    const size_t width = runner->vocab_size();
+    for (size_t i = 0; i < lengths.size(); ++i) {
+      std::vector<float> want;
+      for (const uint32_t row : wanted[i]) {
+        const auto first = logits_of_all[i].begin() + static_cast<std::ptrdiff_t>(row * width);
+        want.insert(want.end(), first, first + static_cast<std::ptrdiff_t>(width));
+      }
+      expect_equal_bits(logits_of_some[i], want, std::string(table->isa) + ", wanted rows");
+    }
+    const auto after_all = runner->step(next_of_all);
+    const auto after_some = runner->step(next_of_some);
+    for (size_t i = 0; i < lengths.size(); ++i) {
+      expect_equal_bits(after_some[i], after_all[i], std::string(table->isa) + ", next token");
+    }
+  }
+}
+
 std::vector<Case> cases() {
   std::vector<Case> list;
   for (const DType dtype : test::kernel_dtypes()) {

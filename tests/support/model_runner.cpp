@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <numeric>
+
 #include <algorithm>
 
 #include "gguf/reader.h"
@@ -41,6 +43,19 @@ ModelRunner::Sequence ModelRunner::new_sequence(uint32_t n_tokens) {
   return sequence;
 }
 
+namespace {
+
+std::vector<uint32_t> wanted_rows(const ModelRunner::Part& part) {
+  if (part.wanted) {
+    return *part.wanted;
+  }
+  std::vector<uint32_t> all(part.tokens.size());
+  std::iota(all.begin(), all.end(), 0U);
+  return all;
+}
+
+}  // namespace
+
 std::vector<std::vector<float>> ModelRunner::step(const std::vector<Part>& parts) {
   Batch batch;
   for (const Part& part : parts) {
@@ -50,8 +65,11 @@ std::vector<std::vector<float>> ModelRunner::step(const std::vector<Part>& parts
                                .position = part.sequence->n_done,
                                .first_block = static_cast<uint32_t>(batch.blocks.size()),
                                .n_blocks = static_cast<uint32_t>(part.sequence->blocks.size())});
+    const uint32_t first_row = batch.n_rows();
+    for (const uint32_t row : wanted_rows(part)) {
+      batch.logit_rows.push_back(first_row + row);
+    }
     for (const TokenId token : part.tokens) {
-      batch.logit_rows.push_back(batch.n_rows());
       batch.positions.push_back(static_cast<int32_t>(part.sequence->n_done++));
       batch.tokens.push_back(token);
     }
@@ -62,8 +80,9 @@ std::vector<std::vector<float>> ModelRunner::step(const std::vector<Part>& parts
   std::vector<std::vector<float>> all;
   uint32_t row = 0;
   for (const Part& part : parts) {
-    std::vector<float> logits(part.tokens.size() * vocab_size());
-    for (size_t i = 0; i < part.tokens.size(); ++i) {
+    const size_t n_wanted = wanted_rows(part).size();
+    std::vector<float> logits(n_wanted * vocab_size());
+    for (size_t i = 0; i < n_wanted; ++i) {
       model_->logits(row++, std::span(logits).subspan(i * vocab_size(), vocab_size()));
     }
     all.push_back(std::move(logits));

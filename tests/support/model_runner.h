@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "backend/cpu/cpu_backend.h"
@@ -39,8 +40,9 @@ class ModelRunner {
   struct Part {
     Sequence* sequence = nullptr;
     std::vector<TokenId> tokens;
+    std::optional<std::vector<uint32_t>> wanted = {};  // rows of the part, ascending; none: all
   };
-  // One forward pass over the parts together; returns the logits of every row, part by part.
+  // One forward pass over the parts together; returns the logits of the wanted rows, part by part.
   std::vector<std::vector<float>> step(const std::vector<Part>& parts);
 
   // All logits of a lone sequence, `chunk` tokens a step.

@@ -94,6 +94,7 @@ BackendStats CpuBackend::stats() const {
         w.matmul.size() + w.attention.size() + w.row.size() + w.prepared.n_bytes();
   }
   stats.weight_bytes_read = weight_bytes_read_.load();
+  stats.weight_ops = weight_ops_.load();
   return stats;
 }
 

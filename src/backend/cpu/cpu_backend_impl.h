@@ -30,6 +30,12 @@ class PreparedBuffer {
   AlignedBuffer buffer_;
 };
 
+// What a member did with weights, for the counters in BackendStats.
+struct WeightWork {
+  uint64_t bytes_read = 0;
+  uint64_t ops = 0;
+};
+
 class CpuBackend final : public Backend {
  public:
   CpuBackend(const KernelTable& kernels, uint32_t n_threads, std::unique_ptr<CpuMemory> memory);
@@ -117,6 +123,9 @@ class CpuBackend final : public Backend {
   void prepare_experts(const ExpertStep& step, const RowAt& row_at, Slice rows) const;
   template <typename Work>
   void for_expert_tiles(const ExpertStep& step, uint32_t member, const Work& work) const;
+  // Of multiplying one row of activations with tiles [begin, end) of n_rows x n_columns weights.
+  uint64_t product_ops(Slice tiles, uint64_t n_rows, uint64_t n_columns) const;
+  void count(const WeightWork& work);
   const float* rope_table(const CpuRope& rope);
 
   bool plan_attention(const AttentionOp& op, AttentionPlan& plan) const;
@@ -166,6 +175,7 @@ class CpuBackend final : public Backend {
 
   BackendStats stats_;
   std::atomic<uint64_t> weight_bytes_read_{0};
+  std::atomic<uint64_t> weight_ops_{0};
 };
 
 }  // namespace quern

@@ -165,7 +165,7 @@ void CpuBackend::expert_hidden(const ExpertStep& step, const Prepared& x, uint32
   const CpuExperts& up = cpu(*step.op.up);
   const size_t width = gate.n_rows();
   const uint64_t n_tiles = ceil_div(width, kernels_.tile_rows);
-  uint64_t bytes_read = 0;
+  WeightWork work;
   for_expert_tiles(step, member, [&](const ExpertSegment& s, uint32_t first, uint32_t last) {
     const size_t row = s.first_row - step.wave.first_row;
     float* gate_rows = expert_buffers_.gate.as<float>() + row * width;
@@ -180,7 +180,8 @@ void CpuBackend::expert_hidden(const ExpertStep& step, const Prepared& x, uint32
                                      .last_tile = last});
       args.scratch = workspaces_[member].matmul.data();
       kernels_.matmul[static_cast<size_t>(weights.dtype())](args);
-      bytes_read += weights.expert_bytes() / n_tiles * (last - first);
+      work.bytes_read += weights.expert_bytes() / n_tiles * (last - first);
+      work.ops += s.n_rows * product_ops({first, last}, weights.n_rows(), weights.n_columns());
     };
     multiply_with(gate, gate_rows);
     multiply_with(up, up_rows);
@@ -195,13 +196,13 @@ void CpuBackend::expert_hidden(const ExpertStep& step, const Prepared& x, uint32
                                                                     : Activation::gelu_tanh});
     }
   });
-  weight_bytes_read_.fetch_add(bytes_read, std::memory_order_relaxed);
+  count(work);
 }
 
 void CpuBackend::expert_down(const ExpertStep& step, const Prepared& x, uint32_t member) {
   const CpuExperts& down = step.weights;
   const uint64_t n_tiles = ceil_div(down.n_rows(), kernels_.tile_rows);
-  uint64_t bytes_read = 0;
+  WeightWork work;
   for_expert_tiles(step, member, [&](const ExpertSegment& s, uint32_t first, uint32_t last) {
     const size_t row = s.first_row - step.wave.first_row;
     MatmulArgs args = matmul_args({.weights = down,
@@ -212,9 +213,10 @@ void CpuBackend::expert_down(const ExpertStep& step, const Prepared& x, uint32_t
                                    .last_tile = last});
     args.scratch = workspaces_[member].matmul.data();
     kernels_.matmul[static_cast<size_t>(down.dtype())](args);
-    bytes_read += down.expert_bytes() / n_tiles * (last - first);
+    work.bytes_read += down.expert_bytes() / n_tiles * (last - first);
+    work.ops += s.n_rows * product_ops({first, last}, down.n_rows(), down.n_columns());
   });
-  weight_bytes_read_.fetch_add(bytes_read, std::memory_order_relaxed);
+  count(work);
 }
 
 // Adds the wave's rows to their tokens. Waves and a token's experts both ascend, so a token's sum

@@ -46,7 +46,7 @@ void CpuBackend::multiply(const LinearOp& op, const Prepared& x, uint32_t member
     n_tiles += tiles_of(target, kernels_.tile_rows);
   }
   const Slice mine = slice_of(n_tiles, member, pool_.n_threads());
-  uint64_t bytes_read = 0;
+  WeightWork work;
   uint32_t first = 0;  // the target's first tile in the common numbering
   for (const LinearTarget& target : op.targets) {
     const uint32_t n = tiles_of(target, kernels_.tile_rows);
@@ -69,11 +69,24 @@ void CpuBackend::multiply(const LinearOp& op, const Prepared& x, uint32_t member
            .out = out.row(0),
            .out_stride = out.n_columns(),
            .scratch = workspaces_[member].matmul.data()});
-      bytes_read += weight.n_bytes() / n * (end - begin);
+      work.bytes_read += weight.n_bytes() / n * (end - begin);
+      work.ops += op.n_rows *
+                  product_ops({begin - first, end - first}, weight.n_rows(), weight.n_columns());
     }
     first += n;
   }
-  weight_bytes_read_.fetch_add(bytes_read, std::memory_order_relaxed);
+  count(work);
+}
+
+// A multiplication and an addition for each weight.
+uint64_t CpuBackend::product_ops(Slice tiles, uint64_t n_rows, uint64_t n_columns) const {
+  const uint64_t end = std::min(n_rows, uint64_t{tiles.end} * kernels_.tile_rows);
+  return 2 * (end - uint64_t{tiles.begin} * kernels_.tile_rows) * n_columns;
+}
+
+void CpuBackend::count(const WeightWork& work) {
+  weight_bytes_read_.fetch_add(work.bytes_read, std::memory_order_relaxed);
+  weight_ops_.fetch_add(work.ops, std::memory_order_relaxed);
 }
 
 void CpuBackend::linear(const LinearOp& op) {

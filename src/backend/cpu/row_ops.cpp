@@ -163,7 +163,9 @@ void CpuBackend::gather(const Activations& x, std::span<const uint32_t> rows, Ac
   const OpScope scope(*memory_);
   QUERN_CHECK(rows.size() <= out.max_rows() && x.n_columns() == out.n_columns());
   for (size_t i = 0; i < rows.size(); ++i) {
-    std::memcpy(cpu(out).row(i), cpu(x).row(rows[i]), x.n_columns() * sizeof(float));
+    if (&x != &out || rows[i] != i) {
+      std::memcpy(cpu(out).row(i), cpu(x).row(rows[i]), x.n_columns() * sizeof(float));
+    }
   }
 }
 

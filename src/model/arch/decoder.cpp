@@ -23,14 +23,23 @@ Result<std::unique_ptr<Model>> Decoder::load(ModelConfig config, WeightLoader& l
 }
 
 void Decoder::run_layers(const Step& step) {
-  const BlockContext context{.backend = step.backend,
-                             .kv = step.kv,
-                             .config = config(),
-                             .a = activations(),
-                             .rope = *rope_,
-                             .n_rows = step.n_rows};
+  BlockContext context{.backend = step.backend,
+                       .kv = step.kv,
+                       .config = config(),
+                       .a = activations(),
+                       .rope = *rope_,
+                       .n_rows = step.n_rows};
   for (uint32_t i = 0; i < layers_.size(); ++i) {
-    run_attention(context, layers_[i].attention, i);
+    const bool narrows = i + 1 == layers_.size() && step.outputs.n() < step.n_rows;
+    if (narrows) {
+      run_last_attention(context, layers_[i].attention, step.outputs);
+      context.n_rows = step.outputs.n();
+    } else {
+      run_attention(context, layers_[i].attention, i);
+    }
+    if (context.n_rows == 0) {
+      return;
+    }
     if (has_experts()) {
       run_experts(context, layers_[i].experts);
     } else {

@@ -61,6 +61,17 @@ TEST_F(BenchmarkTest, CountsTheWeightsThatAPassReads) {
   EXPECT_TRUE(weights.quantised);
 }
 
+// All of the first layer for all tokens, keys and values of the last one too; the rest of that, and
+// the head, for the last token alone.
+TEST_F(BenchmarkTest, CountsWhatAPromptComputes) {
+  const BenchmarkResult result = run({.n_prompt = 40, .n_reps = 1});
+  const double kv = 2.0 * 128 * 256;
+  const double others = 2.0 * 256 * 256 + 3.0 * 256 * 512;
+  const double head = 300.0 * 256;
+  const double ops = 2 * (40 * (2 * kv + others) + others + head);
+  EXPECT_NEAR(result.tops * 1e12 / result.tokens_per_s * 40, ops, 40.0);
+}
+
 // 2 layers of q, k, v, output and three feed-forward matrices, and a head of 300 rows; the
 // embedding is looked up, not multiplied with.
 TEST_F(BenchmarkTest, CountsNoEmbeddingThatIsNoHead) {
