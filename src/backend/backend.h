@@ -262,9 +262,9 @@ struct AddWeightedOp {
 };
 
 struct BackendStats {
-  uint64_t weight_bytes = 0;       // held
-  uint64_t kv_bytes = 0;           // reserved
-  uint64_t activation_bytes = 0;   // held, scratch included
+  uint64_t weight_bytes = 0;      // held
+  uint64_t kv_bytes = 0;          // reserved
+  uint64_t activation_bytes = 0;  // held, scratch included
   // By linear() and experts() since the backend was made: what they read, and the multiplications
   // and additions that they did with it.
   uint64_t weight_bytes_read = 0;
