@@ -293,10 +293,10 @@ void unpack_pair(const uint8_t* pair, int n_columns, uint8_t* codes, TileScales 
 }
 
 // How many of T tokens a pass over a block's codes takes. Two weights, an activation, a product and
-// 2 x 6 sums are 16 registers. Where magnitudes or the first scale's sums come on top, half of the
-// tokens at a time cost less than spilling.
+// 2 x 6 sums are 16 registers. Where magnitudes (of signed bytes) or the first scale's sums come on
+// top, half of the tokens at a time cost less than spilling.
 template <CodeKind K, int T>
-constexpr int kTokensAPass = K.is_signed || K.sub16 ? (T + 1) / 2 : T;
+constexpr int kTokensAPass = (K.is_signed && !K.wide) || K.sub16 ? (T + 1) / 2 : T;
 
 // The integer part of one scale's columns (a block, or its half h) for N of T tokens.
 template <CodeKind K, int T, int N>
