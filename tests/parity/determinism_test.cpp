@@ -3,9 +3,9 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cstring>
 #include <numeric>
 #include <random>
+#include <span>
 
 #include "support/matrix.h"
 #include "support/model_runner.h"
@@ -68,8 +68,8 @@ std::vector<std::vector<float>> run_mixed(test::ModelRunner& runner,
 
 void expect_equal_bits(const std::vector<float>& got, const std::vector<float>& want,
                        const std::string& what) {
-  ASSERT_EQ(got.size(), want.size()) << what;
-  EXPECT_EQ(std::memcmp(got.data(), want.data(), got.size() * sizeof(float)), 0) << what;
+  EXPECT_TRUE(std::ranges::equal(std::as_bytes(std::span(got)), std::as_bytes(std::span(want))))
+      << what;
 }
 
 struct Case {
