@@ -464,8 +464,19 @@ QUERN_INLINE void store_rows(const OutputRows& to, int panel, int token, __m256 
   store_floats(to.out + static_cast<size_t>(token) * to.stride + row, n, value);
 }
 
+// Asks for the lines of a tile's rows before they are computed: with many rows each token's line is
+// in no cache, and the stores of sums would queue up behind its store.
+template <int T>
+QUERN_INLINE void fetch_rows(const OutputRows& to) {
+  for (int t = 0; t < T; ++t) {
+    const float* line = to.out + static_cast<size_t>(t) * to.stride + to.first_row;
+    _mm_prefetch(reinterpret_cast<const char*>(line), _MM_HINT_T0);
+  }
+}
+
 template <int T>
 QUERN_INLINE void store_panel(const OutputRows& to, int panel, const __m256 (&acc)[T]) {
+#pragma GCC unroll 6
   for (int t = 0; t < T; ++t) {
     store_rows(to, panel, t, acc[t]);
   }
@@ -560,15 +571,23 @@ void tiled_group(const MatmulArgs& args, const Scratch& scratch, const UnpackedT
   for (uint32_t tile = tiles.first; tile < tiles.last; ++tile) {
     const size_t slot = tile - tiles.first;
     const size_t at = slot * tile_scale_floats(n_columns);
-    alignas(32) float acc[2 * T * kPanelRows] = {};
+    const OutputRows to = output_rows(args, tile, token);
+    fetch_rows<T>(to);
+    // Every loop over these is unrolled: else they lie in memory and in spilled registers both.
+    alignas(32) float acc[2 * T * kPanelRows];
+#pragma GCC unroll 12
+    for (int i = 0; i < 2 * T; ++i) {
+      _mm256_store_ps(acc + i * kPanelRows, _mm256_setzero_ps());
+    }
     tile_group<F::kKind, T>({scratch.codes + slot * n_columns * kPairRows * kCodeBytes<F>,
                              {scratch.scales.s + at, scratch.scales.m + at},
                              static_cast<int>(n_columns / 32),
                              unpacked.ahead},
                             x, acc);
-    const OutputRows to = output_rows(args, tile, token);
+#pragma GCC unroll 2
     for (int panel = 0; panel < 2; ++panel) {
       __m256 sums[T];
+#pragma GCC unroll 6
       for (int t = 0; t < T; ++t) {
         sums[t] = _mm256_load_ps(acc + (panel * T + t) * kPanelRows);
       }
