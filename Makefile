@@ -60,7 +60,8 @@ bench: ## Build and run the micro-benchmarks
 	@tools/bench.sh build/bench
 
 lint: ## clang-format and clang-tidy over every source file
-	@tools/setup.sh build lint
+	@tools/setup.sh build lint python
+	@tools/venv.sh tools/lint-requirements.txt
 	@tools/configure.sh lint
 	@ninja -C build/lint --quiet build.ninja  # nothing is built, but new files must be known
 	@python3 tools/lint.py --jobs $(JOBS)

@@ -138,7 +138,7 @@ void run_matmul(benchmark::State& state, const Case& at) {
                                                             .out = prepared});
   AlignedBytes scratch(table.matmul_scratch_bytes(kColumns));
   std::vector<float> out(size_t{at.n_tokens} * kRows);
-  for (auto unused : state) {
+  for (const auto unused : state) {
     (void)unused;
     table.matmul[static_cast<size_t>(at.dtype)]({.weights = weights.next(),
                                                  .n_rows = kRows,

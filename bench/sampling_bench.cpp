@@ -31,7 +31,7 @@ void run(benchmark::State& state, const SamplingParams& params) {
     sampler.accept(TokenId{i * 37 % 1000});
   }
   uint64_t index = 0;
-  for (auto _ : state) {
+  for (const auto _ : state) {
     benchmark::DoNotOptimize(
         sampler.sample({.logits = logits, .token_index = index++}, scratch)->token);
   }

@@ -58,7 +58,7 @@ void schedule_and_commit(benchmark::State& state) {
   for (uint32_t i = 0; i < n_running; ++i) {
     load.step(scheduler);
   }
-  for (auto _ : state) {
+  for (const auto _ : state) {
     load.step(scheduler);
     scheduler.take_finished(load.finished);
     fill();

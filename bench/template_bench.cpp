@@ -31,7 +31,7 @@ constexpr std::string_view kTemplate = R"({%- if tools %}
 {%- if add_generation_prompt %}{{- '<|im_start|>assistant\n' }}{%- endif %})";
 
 void template_parse(benchmark::State& state) {
-  for (auto _ : state) {
+  for (const auto _ : state) {
     auto chat = ChatTemplate::parse(kTemplate);
     benchmark::DoNotOptimize(chat);
   }
@@ -46,7 +46,7 @@ void template_render(benchmark::State& state) {
   for (int64_t i = 1; i < state.range(0); ++i) {
     prompt.messages.push_back({i % 2 == 1 ? "user" : "assistant", std::string(400, 'x')});
   }
-  for (auto _ : state) {
+  for (const auto _ : state) {
     auto text = chat->render(prompt);
     benchmark::DoNotOptimize(text);
   }

@@ -136,7 +136,7 @@ void create(benchmark::State& state) {
   if (card == nullptr) {
     return;
   }
-  for (auto _ : state) {
+  for (const auto _ : state) {
     benchmark::DoNotOptimize(make_tokenizer(*card, Log()));
   }
 }
@@ -149,7 +149,7 @@ void encode_prose(benchmark::State& state) {
     return;
   }
   size_t n_tokens = 0;
-  for (auto _ : state) {
+  for (const auto _ : state) {
     state.SetIterationTime(time_encode(*tokenizer, prose, n_tokens));
   }
   state.SetBytesProcessed(state.iterations() * static_cast<int64_t>(prose.size()));
@@ -168,7 +168,7 @@ void encode_hard(benchmark::State& state, const HardText& hard) {
   // The best of all turns: what else the machine does only ever adds.
   double best = std::numeric_limits<double>::max();
   double best_prose = best;
-  for (auto _ : state) {
+  for (const auto _ : state) {
     best_prose = std::min(best_prose, time_encode(*tokenizer, prose, n_tokens));
     const double took = time_encode(*tokenizer, text, n_tokens);
     best = std::min(best, took);

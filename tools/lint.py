@@ -22,7 +22,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build" / "lint"
 TOPS = ("src", "apps", "include", "examples", "tests", "bench", "fuzz")
 SUFFIXES = (".h", ".cpp", ".c")
-CLANG_TIDY, CLANG_FORMAT = "clang-tidy-19", "clang-format-19"
+CLANG_TIDY, CLANG_FORMAT = ROOT / "build" / "venv" / "bin" / "clang-tidy", "clang-format-19"
 
 
 def sources():

@@ -11,7 +11,7 @@ packages_of() {
         libspdlog-dev libfmt-dev libpcre2-dev libutf8proc-dev libedit-dev libxxhash-dev \
         libgtest-dev libgmock-dev libbenchmark-dev ;;
     python) echo python3 python3-venv ca-certificates ;;
-    lint) echo clang-19 clang-tidy-19 clang-format-19 libclang-rt-19-dev ;;
+    lint) echo clang-19 clang-format-19 libclang-rt-19-dev ;;
     fuzz) echo clang-19 libclang-rt-19-dev ;;
     coverage) echo clang-19 libclang-rt-19-dev llvm-19 ;;
     root) echo debootstrap ;;

@@ -25,7 +25,7 @@ spdlog::level::level_enum to_spdlog(LogLevel level) {
 }  // namespace
 
 Log::Log(Sink sink) {
-  auto mutex = std::make_shared<std::mutex>();
+  const auto mutex = std::make_shared<std::mutex>();
   sink_ = std::make_shared<Sink>(
       [mutex, sink = std::move(sink)](LogLevel level, std::string_view message) {
         const std::lock_guard lock(*mutex);
@@ -34,7 +34,7 @@ Log::Log(Sink sink) {
 }
 
 Log Log::to_stderr(bool verbose) {
-  auto logger =
+  const auto logger =
       std::make_shared<spdlog::logger>("quern", std::make_shared<spdlog::sinks::stderr_sink_mt>());
   logger->set_pattern("quern: %v");
   logger->set_level(verbose ? spdlog::level::debug : spdlog::level::warn);

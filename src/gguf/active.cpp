@@ -36,7 +36,7 @@ bool is_expert_tensor(const TensorInfo& tensor) {
     return false;
   }
   const size_t n_digits = std::min(text.find_first_not_of("0123456789"), text.size());
-  return n_digits > 0 && text.substr(n_digits).starts_with(".");
+  return n_digits > 0 && text.substr(n_digits).starts_with('.');
 }
 
 uint64_t active_part(const ModelCard& card, const TensorInfo& tensor, uint64_t n) {

@@ -74,7 +74,7 @@ struct CpuBackend::AttentionPlan {
       }
       index -= n;
     }
-    return {};
+    check_failed("index < n_units", __FILE__, __LINE__);
   }
 
   Unit unit_of(const StepSequence& sequence, uint32_t index) const {

@@ -254,7 +254,7 @@ Status Lexer::raw() {
 size_t Lexer::code_end_length(bool print) const {
   const std::string_view end = print ? "}}" : "%}";
   if (next_is(end)) {
-    return 2 + (!print && rest().substr(2).starts_with("\n") ? 1 : 0);
+    return 2 + (!print && rest().substr(2).starts_with('\n') ? 1 : 0);
   }
   const std::string_view after = rest().substr(1);
   if (!after.starts_with(end)) {

@@ -137,7 +137,7 @@ TEST_F(EmbeddingTest, IsTheSameBytesInCompany) {
   }
   std::vector<std::future<Result<Embedding>>> together;
   for (uint32_t i = 1; i <= 6; ++i) {
-    auto promise = std::make_shared<std::promise<Result<Embedding>>>();
+    const auto promise = std::make_shared<std::promise<Result<Embedding>>>();
     together.push_back(promise->get_future());
     ASSERT_TRUE(engine_
                     ->submit(embedding_request(tokens(30 * i, i),
@@ -169,7 +169,7 @@ TEST_F(EmbeddingTest, APromptTheEngineCannotTakeIsRefused) {
 }
 
 TEST_F(EmbeddingTest, ACancelledOneIsAnError) {
-  auto promise = std::make_shared<std::promise<Result<Embedding>>>();
+  const auto promise = std::make_shared<std::promise<Result<Embedding>>>();
   auto answer = promise->get_future();
   ASSERT_TRUE(engine_->submit(embedding_request(
       tokens(250, 1), [promise](auto result) { promise->set_value(std::move(result)); })));

@@ -81,7 +81,7 @@ class ModelManagerTest : public testing::Test {
 
   using Answer = Result<ModelLease>;
   std::future<Answer> acquire_soon(const std::string& name) {
-    auto promise = std::make_shared<std::promise<Answer>>();
+    const auto promise = std::make_shared<std::promise<Answer>>();
     auto future = promise->get_future();
     manager_->acquire(name, [promise](Answer answer) { promise->set_value(std::move(answer)); });
     return future;

@@ -391,7 +391,7 @@ TEST_F(GenerationTest, CanBeLeftAtAnyTime) {
   run([&](FakeExchange& exchange) -> Task {
     ModelWish wish("tiny");
     Api<ModelLease> lease = co_await acquire_model(exchange, context_, std::move(wish));
-    auto generation = Generation::start(exchange, context_, {std::move(*lease), spec(0)});
+    const auto generation = Generation::start(exchange, context_, {std::move(*lease), spec(0)});
     EXPECT_TRUE(generation.has_value());
   });
   EXPECT_TRUE(rows().empty());

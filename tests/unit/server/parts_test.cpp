@@ -208,7 +208,7 @@ auto made_by_worker(Offload& offload, size_t n_bytes, Work work) {
     made = co_await offload.run(n_bytes, std::move(work));
   };
   boost::asio::co_spawn(io, run(), boost::asio::detached);
-  auto guard = boost::asio::make_work_guard(io);
+  const auto guard = boost::asio::make_work_guard(io);
   while (!made) {
     io.run_one();
   }
@@ -265,7 +265,7 @@ TEST(RequestWork, IsLeftOutWhenItsClientHasGone) {
     made = co_await reading.run(exchange, offload);
   };
   boost::asio::co_spawn(io, run(), boost::asio::detached);
-  auto guard = boost::asio::make_work_guard(io);
+  const auto guard = boost::asio::make_work_guard(io);
   while (offload.n_waiting() == 0) {
     io.run_one();
   }
