@@ -372,7 +372,8 @@ QUERN_INLINE void tile_sums(const TileBlock& in, int h, __m256i (&dots)[2][N]) {
   }
 }
 
-// acc: [2 panels][T][8 rows], in memory: the registers belong to the integer part.
+// acc: [2 panels][T][8 rows], the caller's; spilled meanwhile, as the registers belong to the
+// integer part.
 template <CodeKind K, int T, int N>
 QUERN_INLINE void tile_pass(const TileBlock& in, float* acc) {
   constexpr int kLast = n_subs(K) - 1;
@@ -573,7 +574,7 @@ void tiled_group(const MatmulArgs& args, const Scratch& scratch, const UnpackedT
     const size_t at = slot * tile_scale_floats(n_columns);
     const OutputRows to = output_rows(args, tile, token);
     fetch_rows<T>(to);
-    // Every loop over these is unrolled: else they lie in memory and in spilled registers both.
+    // Every loop over these is unrolled: else gcc stores them here and spills them as well.
     alignas(32) float acc[2 * T * kPanelRows];
 #pragma GCC unroll 12
     for (int i = 0; i < 2 * T; ++i) {
