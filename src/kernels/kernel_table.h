@@ -97,8 +97,9 @@ struct KvLayer {
   uint32_t n_kv_heads = 0;
   uint32_t head_dim = 0;
   uint32_t head_stride = 0;
-  size_t head_bytes = 0;    // of one kv_head of one block, K or V; a block has n_kv_heads of them
-  size_t block_stride = 0;  // bytes from a block's K to the next block's, and from V to V
+  size_t head_bytes = 0;    // of one kv_head of one block, K or V
+  size_t head_pitch = 0;    // bytes from one kv_head's K to the next one's, and from V to V
+  size_t block_stride = 0;  // the same from block to block
 };
 
 // head_dim rounded up to what a KvLayer of `type` stores.
@@ -127,6 +128,19 @@ struct AttentionState {
   float* out = nullptr;  // [n_queries, head_stride]
 };
 
+// What a thread will attend to after this, to be fetched meanwhile. n_blocks 0: nothing known.
+struct NextKeys {
+  const BlockId* blocks = nullptr;  // from the first to walk on
+  uint32_t n_blocks = 0;
+  uint32_t kv_head = 0;
+
+  // `base`: the layer's k or v.
+  const std::byte* at(const KvLayer& layer, const std::byte* base, size_t block) const {
+    return base + static_cast<size_t>(blocks[block]) * layer.block_stride +
+           kv_head * layer.head_pitch;
+  }
+};
+
 // One partition of one KV head for up to kAttentionQueries queries.
 struct AttentionArgs {
   KvLayer layer;
@@ -144,6 +158,8 @@ struct AttentionArgs {
   AttentionState state;      // written; a query that sees no key here gets max -inf, sum 0, out 0
   float* scratch = nullptr;  // kAttentionQueries * kAttentionPartition floats
   bool fetch_ahead = true;   // false where the caches hold these keys and values already
+  bool fetched = false;      // the call before this one had this partition as `next`
+  NextKeys next = {};
 };
 
 struct AttentionFinishArgs {

@@ -23,6 +23,8 @@ struct Query {
 struct Options {
   uint32_t kv_head = 0;
   float softcap = 0;
+  bool fetch_ahead = true;
+  bool names_next = false;  // each partition is told which one comes after it
 };
 
 // A state's memory.
@@ -56,6 +58,12 @@ std::vector<std::vector<float>> attend(const KernelTable& table, const test::KvM
   const uint32_t end = *std::max_element(n_keys.begin(), n_keys.end());
   for (uint32_t first = 0; first < end; first += kAttentionPartition) {
     State& to = first == 0 ? total : part;
+    NextKeys next;
+    if (options.names_next && first + kAttentionPartition < end) {
+      const uint32_t from = first + kAttentionPartition;
+      const uint32_t n_next = std::min(end - from, kAttentionPartition);
+      next = {kv.blocks() + from / 16, (n_next + 15) / 16, options.kv_head};
+    }
     table.attention({.layer = layer,
                      .kv_head = options.kv_head,
                      .blocks = kv.blocks(),
@@ -67,7 +75,10 @@ std::vector<std::vector<float>> attend(const KernelTable& table, const test::KvM
                      .scale = 1.0F / std::sqrt(static_cast<float>(layer.head_dim)),
                      .softcap = options.softcap,
                      .state = to.view(),
-                     .scratch = scratch.data()});
+                     .scratch = scratch.data(),
+                     .fetch_ahead = options.fetch_ahead,
+                     .fetched = options.names_next && first != 0,
+                     .next = next});
     if (first != 0) {
       table.attention_merge(total.view(), part.view(), n, layer.head_stride);
     }
@@ -181,6 +192,23 @@ TEST_P(Attention, GivesAQueryTheSameBitsInEveryTile) {
           EXPECT_EQ(std::memcmp(alone[0].data(), together[i].data(), head_dim * sizeof(float)), 0)
               << table->isa << " query " << i << " among " << n;
         }
+      }
+    }
+  }
+}
+
+TEST_P(Attention, GivesTheSameBitsWhateverIsFetchedAhead) {
+  for (const KernelTable* table : test::runnable_tables()) {
+    for (const uint32_t head_dim : {64U, 80U, 256U}) {
+      const test::KvMemory kv(*table, {.dtype = GetParam(), .n_kv_heads = 2, .head_dim = head_dim},
+                              700);
+      for (const uint32_t n_keys : {1U, 40U, 256U, 700U}) {
+        const auto queries = make_queries(3, head_dim, n_keys);
+        const auto plain = attend(*table, kv, queries, {.kv_head = 1, .fetch_ahead = false});
+        const auto fetching = attend(*table, kv, queries, {.kv_head = 1});
+        const auto following = attend(*table, kv, queries, {.kv_head = 1, .names_next = true});
+        EXPECT_EQ(plain, fetching) << table->isa << ' ' << head_dim << ' ' << n_keys;
+        EXPECT_EQ(plain, following) << table->isa << ' ' << head_dim << ' ' << n_keys;
       }
     }
   }

@@ -198,6 +198,7 @@ TEST(KvWrite, SaturatesInF16) {
                                .head_dim = 8,
                                .head_stride = kv_head_stride(KvDType::f16, 8),
                                .head_bytes = k.size(),
+                               .head_pitch = k.size(),
                                .block_stride = k.size()},
                      .k = x.data(),
                      .v = x.data()});

@@ -22,6 +22,7 @@ KvMemory::KvMemory(const KernelTable& table, const KvShape& shape, uint32_t n_to
             .head_dim = shape.head_dim,
             .head_stride = kv_head_stride(shape.dtype, shape.head_dim),
             .head_bytes = head_bytes,
+            .head_pitch = head_bytes,
             .block_stride = head_bytes * shape.n_kv_heads};
   for (uint32_t token = 0; token < n_tokens; ++token) {
     table.kv_write({.layer = layer_,

@@ -2,9 +2,11 @@
 //
 // A unit is a few query rows (tokens x heads of one KV head) of one sequence. Its keys are walked
 // in fixed partitions of absolute positions, and the partitions' states are merged in order. With
-// enough units each is walked by one thread; with few (long contexts, few sequences) the partitions
-// themselves are dealt out and merged afterwards. Both do the same arithmetic in the same order.
+// enough units, groups of them that share a KV head are dealt out; with few (long contexts, few
+// sequences) the partitions themselves are dealt out and merged afterwards. Both do the same
+// arithmetic in the same order.
 #include <algorithm>
+#include <span>
 
 #include "backend/cpu/cpu_backend_impl.h"
 #include "base/check.h"
@@ -13,8 +15,8 @@ namespace quern {
 namespace {
 
 constexpr uint32_t kUnitsPerThread = 4;  // fewer than this and partitions are dealt out
-// Keys and values of one KV head that stay in a core's second cache while units walk them in turn.
-constexpr uint64_t kCachedBytes = uint64_t{256} * 1024;
+// Units that walk a partition in turn, so that its keys and values are read from memory once.
+constexpr uint32_t kUnitsPerGroup = 8;
 constexpr uint32_t kPartialsPerThread = 32;  // attention states that fit the shared buffer
 
 // Queries of one pass, and where they come from and go to.
@@ -47,13 +49,24 @@ AttentionState state_at(float* floats) {
 
 }  // namespace
 
+// A partition that a group walks.
+struct CpuBackend::AttentionStep {
+  float* floats = nullptr;  // the thread's states, one a unit and one more, and the scratch
+  uint32_t partition = 0;
+  bool fetched = false;
+  NextKeys next = {};
+};
+
 struct CpuBackend::AttentionPlan {
   const AttentionOp* op = nullptr;
   KvLayer layer;
   uint32_t heads_per_unit = 0;  // of one KV head's group
   uint32_t rows_per_unit = 0;
   uint32_t units_per_row_tile = 0;  // over all KV heads
+  uint32_t units_per_group = 0;
   uint32_t n_units = 0;
+  uint32_t n_groups = 0;
+  std::span<const uint32_t> group_ends;  // of each sequence, counted over all before it too
 
   // A unit's place: which sequence, rows and heads.
   struct Unit {
@@ -65,32 +78,40 @@ struct CpuBackend::AttentionPlan {
     uint32_t n_heads = 0;
   };
 
+  uint32_t row_tiles(const StepSequence& sequence) const {
+    return (sequence.n_rows + rows_per_unit - 1) / rows_per_unit;
+  }
+  uint32_t row_groups(const StepSequence& sequence) const {
+    return (row_tiles(sequence) + units_per_group - 1) / units_per_group;
+  }
+
   Unit unit(const StepInput& input, uint32_t index) const {
     for (const StepSequence& sequence : input.sequences) {
-      const uint32_t tiles = (sequence.n_rows + rows_per_unit - 1) / rows_per_unit;
+      const uint32_t tiles = row_tiles(sequence);
       const uint32_t n = tiles * units_per_row_tile;
       if (index < n) {
-        return unit_of(sequence, index);
+        return unit_of(sequence, index % tiles, index / tiles);
       }
       index -= n;
     }
     check_failed("index < n_units", __FILE__, __LINE__);
   }
 
-  Unit unit_of(const StepSequence& sequence, uint32_t index) const {
-    const uint32_t group = op->n_heads / layer.n_kv_heads;
+  // Fills `group`; false beyond the last.
+  bool group(const StepInput& input, uint32_t index, AttentionGroup& group) const;
+
+  // `part`: which of a row tile's units.
+  Unit unit_of(const StepSequence& sequence, uint32_t tile, uint32_t part) const {
+    const uint32_t n_in_group = op->n_heads / layer.n_kv_heads;
     const uint32_t parts = units_per_row_tile / layer.n_kv_heads;
-    // Rows vary fastest, so that neighbours share a KV head's keys.
-    const uint32_t tiles = (sequence.n_rows + rows_per_unit - 1) / rows_per_unit;
-    const uint32_t part = index / tiles;
     Unit u;
     u.sequence = &sequence;
-    u.first_row = index % tiles * rows_per_unit;
+    u.first_row = tile * rows_per_unit;
     u.n_rows = std::min(rows_per_unit, sequence.n_rows - u.first_row);
     u.kv_head = part / parts;
-    const uint32_t in_group = part % parts * heads_per_unit;
-    u.first_head = u.kv_head * group + in_group;
-    u.n_heads = std::min(heads_per_unit, group - in_group);
+    const uint32_t first = part % parts * heads_per_unit;
+    u.first_head = u.kv_head * n_in_group + first;
+    u.n_heads = std::min(heads_per_unit, n_in_group - first);
     return u;
   }
 
@@ -124,12 +145,18 @@ struct CpuBackend::AttentionPlan {
             .softcap = op->softcap,
             .state = {},
             .scratch = nullptr,
-            .fetch_ahead = u.first_row == 0 || kv_bytes(list) > kCachedBytes};
+            .fetch_ahead = true,
+            .fetched = false,
+            .next = {}};
   }
 
-  // Of the keys that a pass walks, and their values.
-  uint64_t kv_bytes(const Queries& list) const {
-    return uint64_t{list.last_key()} * 2 * layer.head_bytes / kKvBlockTokens;
+  // The blocks of partition `p` for a unit with these queries.
+  NextKeys keys_of(const Unit& u, const Queries& list, uint32_t p) const {
+    const uint32_t first = p * kAttentionPartition;
+    const uint32_t n = std::min(list.last_key() - first, kAttentionPartition);
+    return {.blocks = u.sequence->blocks.data() + first / kKvBlockTokens,
+            .n_blocks = (n + kKvBlockTokens - 1) / kKvBlockTokens,
+            .kv_head = u.kv_head};
   }
 
   // Partitions that hold keys which some query of the unit sees: [first, last).
@@ -140,18 +167,50 @@ struct CpuBackend::AttentionPlan {
   }
 };
 
+// Units of one sequence and the same heads, one row tile after the other.
+struct CpuBackend::AttentionGroup {
+  AttentionPlan::Unit units[kUnitsPerGroup];
+  Queries lists[kUnitsPerGroup];
+  uint32_t n = 0;
+  Slice partitions;  // that some unit sees
+
+  const AttentionPlan::Unit& last_unit() const { return units[n - 1]; }
+  const Queries& last_list() const { return lists[n - 1]; }
+};
+
+bool CpuBackend::AttentionPlan::group(const StepInput& input, uint32_t index,
+                                      AttentionGroup& group) const {
+  if (index >= n_groups) {
+    return false;
+  }
+  const auto end = std::upper_bound(group_ends.begin(), group_ends.end(), index);
+  const auto at = static_cast<size_t>(end - group_ends.begin());
+  const StepSequence& sequence = input.sequences[at];
+  index -= at == 0 ? 0 : group_ends[at - 1];
+  const uint32_t groups = row_groups(sequence);
+  const uint32_t first = index % groups * units_per_group;
+  group.n = std::min(units_per_group, row_tiles(sequence) - first);
+  for (uint32_t i = 0; i < group.n; ++i) {
+    group.units[i] = unit_of(sequence, first + i, index / groups);
+    group.lists[i] = queries(group.units[i]);
+  }
+  group.partitions = {partitions(group.lists[0]).begin, partitions(group.last_list()).end};
+  return true;
+}
+
 Status CpuBackend::reserve_attention(const KvSpec& spec) {
   head_stride_ = std::max(head_stride_, kv_head_stride(spec.dtype, spec.head_dim));
   const uint64_t state = state_floats(head_stride_) * sizeof(float);
   for (Workspace& w : workspaces_) {
-    QUERN_TRY(grow(w.attention,
-                   2 * state + uint64_t{kAttentionQueries} * kAttentionPartition * sizeof(float)));
+    QUERN_TRY(
+        grow(w.attention, (kUnitsPerGroup + 1) * state +
+                              uint64_t{kAttentionQueries} * kAttentionPartition * sizeof(float)));
   }
   return grow(partials_, state * kPartialsPerThread * pool_.n_threads());
 }
 
 // Fills `plan`; returns true when its partitions should be dealt out.
-bool CpuBackend::plan_attention(const AttentionOp& op, AttentionPlan& plan) const {
+bool CpuBackend::plan_attention(const AttentionOp& op, AttentionPlan& plan) {
   plan.op = &op;
   plan.layer = cpu(*op.kv).layer(op.layer);
   const uint32_t group = op.n_heads / plan.layer.n_kv_heads;
@@ -161,38 +220,81 @@ bool CpuBackend::plan_attention(const AttentionOp& op, AttentionPlan& plan) cons
       plan.layer.n_kv_heads * ((group + plan.heads_per_unit - 1) / plan.heads_per_unit);
   uint32_t longest = 0;
   for (const StepSequence& sequence : input_.sequences) {
-    plan.n_units +=
-        (sequence.n_rows + plan.rows_per_unit - 1) / plan.rows_per_unit * plan.units_per_row_tile;
+    plan.n_units += plan.row_tiles(sequence) * plan.units_per_row_tile;
     longest = std::max(longest, sequence.position + sequence.n_rows);
   }
-  return pool_.n_threads() > 1 && plan.n_units < kUnitsPerThread * pool_.n_threads() &&
-         longest > kAttentionPartition;
+  const uint32_t few = kUnitsPerThread * pool_.n_threads();
+  plan.units_per_group = std::clamp(plan.n_units / (kUnitsPerGroup / 2 * few), 1U, kUnitsPerGroup);
+  group_ends_.clear();
+  for (const StepSequence& sequence : input_.sequences) {
+    plan.n_groups += plan.row_groups(sequence) * plan.units_per_row_tile;
+    group_ends_.push_back(plan.n_groups);
+  }
+  plan.group_ends = group_ends_;
+  return pool_.n_threads() > 1 && plan.n_units < few && longest > kAttentionPartition;
+}
+
+// One partition for every unit of a group. The first unit fetches what comes next for all.
+void CpuBackend::attend_partition(const AttentionPlan& plan, const AttentionGroup& group,
+                                  const AttentionStep& step) {
+  const uint64_t state = state_floats(plan.layer.head_stride);
+  bool first = true;
+  for (uint32_t i = 0; i < group.n; ++i) {
+    const Slice partitions = AttentionPlan::partitions(group.lists[i]);
+    if (step.partition < partitions.begin || step.partition >= partitions.end) {
+      continue;
+    }
+    const AttentionState total = state_at(step.floats + i * state);
+    const AttentionState more = state_at(step.floats + kUnitsPerGroup * state);
+    AttentionArgs args = plan.args(group.units[i], group.lists[i]);
+    args.scratch = step.floats + (kUnitsPerGroup + 1) * state;
+    args.first_key = step.partition * kAttentionPartition;
+    args.state = step.partition == partitions.begin ? total : more;
+    args.fetch_ahead = first;
+    args.fetched = step.fetched;
+    args.next = step.next;
+    first = false;
+    kernels_.attention(args);
+    if (step.partition != partitions.begin) {
+      kernels_.attention_merge(total, more, group.lists[i].n, plan.layer.head_stride);
+    }
+  }
 }
 
 void CpuBackend::attend_whole(const AttentionPlan& plan, uint32_t member) {
   auto* floats = workspaces_[member].attention.as<float>();
-  const uint32_t stride = plan.layer.head_stride;
-  const AttentionState total = state_at(floats);
-  const AttentionState more = state_at(floats + state_floats(stride));
-  for (uint32_t i = next_unit_.fetch_add(1); i < plan.n_units; i = next_unit_.fetch_add(1)) {
-    const AttentionPlan::Unit unit = plan.unit(input_, i);
-    const Queries list = plan.queries(unit);
-    AttentionArgs args = plan.args(unit, list);
-    args.scratch = floats + 2 * state_floats(stride);
-    const Slice partitions = AttentionPlan::partitions(list);
-    for (uint32_t p = partitions.begin; p < partitions.end; ++p) {
-      args.first_key = p * kAttentionPartition;
-      args.state = p == partitions.begin ? total : more;
-      kernels_.attention(args);
-      if (p != partitions.begin) {
-        kernels_.attention_merge(total, more, list.n, stride);
+  const uint64_t state = state_floats(plan.layer.head_stride);
+  AttentionGroup group;
+  AttentionGroup next;
+  uint32_t fetched_group = plan.n_groups;
+  for (uint32_t index = next_unit_.fetch_add(1); index < plan.n_groups;
+       index = next_unit_.fetch_add(1)) {
+    plan.group(input_, index, group);
+    // Every other thread will have taken one more by then: a guess that costs little when wrong.
+    const uint32_t likely = next_unit_.load() + pool_.n_threads() - 1;
+    AttentionStep step;
+    step.floats = floats;
+    step.fetched = index == fetched_group;
+    for (uint32_t p = group.partitions.begin; p < group.partitions.end; ++p) {
+      step.partition = p;
+      if (p + 1 < group.partitions.end) {
+        step.next = plan.keys_of(group.last_unit(), group.last_list(), p + 1);
+      } else if (plan.group(input_, likely, next)) {
+        step.next = plan.keys_of(next.last_unit(), next.last_list(), next.partitions.begin);
+        fetched_group = likely;
+      } else {
+        step.next = {};
       }
+      attend_partition(plan, group, step);
+      step.fetched = true;
     }
-    kernels_.attention_finish({.state = total,
-                               .n_queries = list.n,
-                               .head_dim = plan.layer.head_dim,
-                               .head_stride = stride,
-                               .out = list.out});
+    for (uint32_t i = 0; i < group.n; ++i) {
+      kernels_.attention_finish({.state = state_at(floats + i * state),
+                                 .n_queries = group.lists[i].n,
+                                 .head_dim = plan.layer.head_dim,
+                                 .head_stride = plan.layer.head_stride,
+                                 .out = group.lists[i].out});
+    }
   }
 }
 
@@ -210,22 +312,49 @@ AttentionState CpuBackend::partial(const AttentionPlan& plan, uint32_t unit, uin
                   (unit * per_unit + slot) * state_floats(plan.layer.head_stride));
 }
 
+// A partition of a wave's: the i-th, units first.
+struct CpuBackend::Partition {
+  bool exists = false;  // its unit sees keys in it
+  AttentionPlan::Unit unit;
+  Queries list;
+  uint32_t index = 0;
+  uint32_t slot = 0;  // of its state
+};
+
+CpuBackend::Partition CpuBackend::partition_of(const AttentionPlan& plan, const AttentionWave& wave,
+                                               uint32_t i) const {
+  Partition at;
+  at.unit = plan.unit(input_, i % plan.n_units);
+  at.list = plan.queries(at.unit);
+  const Slice partitions = AttentionPlan::partitions(at.list);
+  at.index = wave.first_partition + i / plan.n_units;
+  at.exists = at.index >= partitions.begin && at.index < partitions.end;
+  at.slot = at.index == partitions.begin ? 0 : 1 + i / plan.n_units;
+  return at;
+}
+
 void CpuBackend::attend_wave(const AttentionPlan& plan, const AttentionWave& wave,
                              uint32_t member) {
-  for (uint32_t i = member; i < plan.n_units * wave.n_partitions; i += pool_.n_threads()) {
-    const uint32_t index = i % plan.n_units;
-    const uint32_t slot = i / plan.n_units;
-    const AttentionPlan::Unit unit = plan.unit(input_, index);
-    const Queries list = plan.queries(unit);
-    const Slice partitions = AttentionPlan::partitions(list);
-    const uint32_t p = wave.first_partition + slot;
-    if (p < partitions.begin || p >= partitions.end) {
+  const uint32_t step = pool_.n_threads();
+  bool fetched = false;
+  for (uint32_t i = member; i < plan.n_units * wave.n_partitions; i += step) {
+    const Partition at = partition_of(plan, wave, i);
+    if (!at.exists) {
+      fetched = false;
       continue;
     }
-    AttentionArgs args = plan.args(unit, list);
-    args.first_key = p * kAttentionPartition;
+    AttentionArgs args = plan.args(at.unit, at.list);
+    args.first_key = at.index * kAttentionPartition;
     args.scratch = workspaces_[member].attention.as<float>();
-    args.state = partial(plan, index, p == partitions.begin ? 0 : 1 + slot);
+    args.state = partial(plan, i % plan.n_units, at.slot);
+    args.fetched = fetched;
+    const Partition next = i + step < plan.n_units * wave.n_partitions
+                               ? partition_of(plan, wave, i + step)
+                               : Partition{};
+    if (next.exists) {
+      args.next = plan.keys_of(next.unit, next.list, next.index);
+    }
+    fetched = next.exists;
     kernels_.attention(args);
   }
 }
@@ -279,7 +408,7 @@ void CpuBackend::attention(const AttentionOp& op) {
   }
   next_unit_.store(0);
   const auto part = [&](uint32_t member) { attend_whole(plan, member); };
-  if (plan.n_units == 1) {
+  if (plan.n_groups == 1) {
     part(0);
   } else {
     pool_.run(part);

@@ -198,6 +198,7 @@ Result<std::unique_ptr<Activations>> CpuBackend::make_activations(uint32_t max_r
   stats_.activation_bytes += block->n_bytes();
   max_rows_ = std::max(max_rows_, max_rows);
   rope_values_.reserve(size_t{max_rows_} * max_rotated_);
+  group_ends_.reserve(max_rows_);  // no sequence is without a row
   return std::make_unique<CpuActivations>(max_rows, n_columns, std::move(block));
 }
 
@@ -226,10 +227,12 @@ KvLayer CpuKv::layer(uint32_t index) const {
   layer.head_stride = kv_head_stride(s.dtype, s.head_dim);
   layer.head_bytes = kv_head_bytes(s.dtype, s.head_dim);
   // A block's layers lie together, so that the blocks used so far touch as few big pages as can be.
-  const uint64_t half_bytes = uint64_t{s.n_kv_heads} * layer.head_bytes;
-  layer.block_stride = 2 * half_bytes * s.n_layers;
-  layer.k = block_->data() + uint64_t{2} * index * half_bytes;
-  layer.v = layer.k + half_bytes;
+  // A head's keys and values lie together too: memory is quicker the more is read in one piece.
+  layer.head_pitch = 2 * layer.head_bytes;
+  const uint64_t layer_bytes = s.n_kv_heads * layer.head_pitch;
+  layer.block_stride = layer_bytes * s.n_layers;
+  layer.k = block_->data() + index * layer_bytes;
+  layer.v = layer.k + layer.head_bytes;
   return layer;
 }
 

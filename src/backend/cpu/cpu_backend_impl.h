@@ -102,7 +102,10 @@ class CpuBackend final : public Backend {
   struct ExpertStep;
 
   struct AttentionPlan;
+  struct AttentionGroup;
+  struct AttentionStep;
   struct AttentionWave;
+  struct Partition;
 
   uint32_t n_rows() const { return static_cast<uint32_t>(input_.tokens.size()); }
   uint64_t padded_rows(uint32_t n_rows) const;
@@ -128,10 +131,13 @@ class CpuBackend final : public Backend {
   void count(const WeightWork& work);
   const float* rope_table(const CpuRope& rope);
 
-  bool plan_attention(const AttentionOp& op, AttentionPlan& plan) const;
+  bool plan_attention(const AttentionOp& op, AttentionPlan& plan);
+  void attend_partition(const AttentionPlan& plan, const AttentionGroup& group,
+                        const AttentionStep& step);
   void attend_whole(const AttentionPlan& plan, uint32_t member);
   void attend_split(const AttentionPlan& plan);
   AttentionState partial(const AttentionPlan& plan, uint32_t unit, uint32_t slot);
+  Partition partition_of(const AttentionPlan& plan, const AttentionWave& wave, uint32_t i) const;
   void attend_wave(const AttentionPlan& plan, const AttentionWave& wave, uint32_t member);
   void merge_wave(const AttentionPlan& plan, const AttentionWave& wave, uint32_t unit);
 
@@ -172,6 +178,7 @@ class CpuBackend final : public Backend {
   AlignedBuffer partials_;    // attention states of split sequences
   uint32_t head_stride_ = 0;  // the largest of any KV storage
   std::atomic<uint32_t> next_unit_{0};
+  std::vector<uint32_t> group_ends_;  // of the attention op, see AttentionPlan; one a sequence
 
   BackendStats stats_;
   std::atomic<uint64_t> weight_bytes_read_{0};

@@ -207,7 +207,7 @@ KvElement value_element(const KvLayer& layer, size_t slot, size_t d) {
 }
 
 size_t head_offset(const KvLayer& layer, size_t block, size_t head) {
-  return block * layer.block_stride + head * layer.head_bytes;
+  return block * layer.block_stride + head * layer.head_pitch;
 }
 
 const int8_t* q8_codes(const KvLayer& layer, const std::byte* head) {

@@ -57,29 +57,82 @@ struct PartitionKeys {
 
   const std::byte* at(const std::byte* base, size_t block) const {
     const auto id = static_cast<size_t>(args.blocks[args.first_key / kSlots + block]);
-    return base + id * args.layer.block_stride + args.kv_head * args.layer.head_bytes;
-  }
-  // The block `distance` after `block`, or `block` itself where the keys end before that: what to
-  // fetch while `block` is worked on.
-  const std::byte* ahead(const std::byte* base, size_t block, size_t distance) const {
-    return at(base, block + distance < n_blocks() ? block + distance : block);
+    return base + id * args.layer.block_stride + args.kv_head * args.layer.head_pitch;
   }
   size_t n_blocks() const { return (n_keys + kSlots - 1) / kSlots; }
 };
 
-// A sequence's blocks lie anywhere, so no hardware prefetcher follows them: without this a core
-// waits for memory at the start of every one.
 constexpr size_t kLineBytes = 64;
-// V blocks fetched ahead; what is worked on meanwhile must take as long as memory does.
-constexpr size_t kValuesAhead = 4;
+// Bytes of keys and values fetched ahead; they must fit a core's second cache.
+constexpr size_t kAheadBytes = size_t{192} * 1024;
+constexpr size_t kFirstBlocks = 2;  // fetched at once where nothing was fetched before
+// Of a pass's time, in sixteenths, what goes to weights rather than to keys and values.
+constexpr size_t kWeightsShare = 3;
 
-// Fetches the cache lines that begin in bytes [from, from + n) of a block.
-QUERN_INLINE void fetch_lines(const std::byte* block, size_t from, size_t n) {
-  const size_t first = (from + kLineBytes - 1) / kLineBytes * kLineBytes;
-  for (size_t line = first; line < from + n; line += kLineBytes) {
-    __builtin_prefetch(block + line);
+// Fetches ahead what will be read: this partition's blocks, a block's keys and values together as
+// they lie in memory, then those of the partition that the thread does next. A sequence's blocks
+// lie anywhere, so no hardware prefetcher follows them. Fetching is spread over the whole pass, so
+// that memory is never idle.
+class Stream {
+ public:
+  explicit Stream(const PartitionKeys& keys) : keys_(keys) {
+    const AttentionArgs& args = keys.args;
+    if (!args.fetch_ahead || keys.n_keys == 0) {
+      return;
+    }
+    const size_t fit = kAheadBytes / (2 * args.layer.head_bytes);
+    const size_t n_next = args.next.n_blocks < fit ? args.next.n_blocks : fit;
+    const size_t n_own = keys.n_blocks();
+    n_pieces_ = 2 * (n_own + n_next);
+    size_t per_piece = args.layer.head_bytes / kLineBytes;
+    if (args.fetched) {
+      piece_ = 2 * (n_own < fit ? n_own : fit);
+    } else {
+      fetch(2 * kFirstBlocks * per_piece);
+      per_piece *= 2;
+    }
+    per_piece_ = (per_piece * (16 - kWeightsShare) + 15) / 16;
+    const size_t all_weights = 2 * n_own * per_piece * kWeightsShare / 16;
+    const size_t n_vecs = args.n_queries * (n_own * kSlots / Vec::kLanes);
+    per_vec_of_weights_ = (all_weights + n_vecs - 1) / n_vecs;
   }
-}
+
+  // Lines to fetch while a block's keys or values are worked on.
+  size_t per_piece() const { return per_piece_; }
+  // While a register of weights is.
+  size_t per_vec_of_weights() const { return per_vec_of_weights_; }
+
+  // Fetches the next n lines.
+  void fetch(size_t n) {
+    for (; n > 0 && (line_ != end_ || enter_piece()); --n) {
+      __builtin_prefetch(line_);
+      line_ += kLineBytes;
+    }
+  }
+
+ private:
+  bool enter_piece() {
+    if (piece_ >= n_pieces_) {
+      return false;
+    }
+    const AttentionArgs& args = keys_.args;
+    const std::byte* base = piece_ % 2 == 0 ? args.layer.k : args.layer.v;
+    const size_t block = piece_ / 2;
+    const size_t n = keys_.n_blocks();
+    line_ = block < n ? keys_.at(base, block) : args.next.at(args.layer, base, block - n);
+    end_ = line_ + args.layer.head_bytes;
+    ++piece_;
+    return true;
+  }
+
+  const PartitionKeys& keys_;
+  const std::byte* line_ = nullptr;
+  const std::byte* end_ = nullptr;
+  size_t piece_ = 0;  // the next to enter: a block's keys or its values
+  size_t n_pieces_ = 0;
+  size_t per_piece_ = 0;
+  size_t per_vec_of_weights_ = 0;
+};
 
 // Whether N x n accumulators fit the registers, with what add_products() holds beside them.
 constexpr bool fits(int n_queries, int n) {
@@ -115,22 +168,21 @@ QUERN_INLINE void add_products(Vec (&acc)[N][kColumns], const Factor& factor,
   }
 }
 
-// Dimensions between two looks at what to fetch: in f16 these are 4 lines of a block of keys.
+// Dimensions between two fetches: in f16 these are 4 lines of a block of keys.
 constexpr size_t kDimsPerFetch = 8;
 
 // Scores of N queries with kBlocks blocks of keys, before scaling, to scores[q][key].
 template <class Kv, int N, int kBlocks>
-QUERN_INLINE void score_blocks(const PartitionKeys& keys, size_t first_block, float* scores) {
+QUERN_INLINE void score_blocks(const PartitionKeys& keys, Stream& stream, size_t first_block,
+                               float* scores) {
   constexpr int kVecs = static_cast<int>(kSlots) / Vec::kLanes;
   const AttentionArgs& args = keys.args;
   const std::byte* block[kBlocks];
-  const std::byte* next[kBlocks];
   for (int b = 0; b < kBlocks; ++b) {
-    const size_t index = first_block + static_cast<size_t>(b);
-    block[b] = keys.at(args.layer.k, index);
-    next[b] = keys.ahead(args.layer.k, index, kBlocks);
+    block[b] = keys.at(args.layer.k, first_block + static_cast<size_t>(b));
   }
-  const size_t bytes_per_step = args.layer.head_bytes / args.layer.head_stride;
+  const size_t lines_per_step =
+      kBlocks * stream.per_piece() * kDimsPerFetch / args.layer.head_stride;
   Vec acc[N][kBlocks * kVecs];
   for (auto& row : acc) {
     for (Vec& a : row) {
@@ -138,13 +190,10 @@ QUERN_INLINE void score_blocks(const PartitionKeys& keys, size_t first_block, fl
     }
   }
   const size_t n_dims = args.layer.head_dim;
-  for (size_t first = 0; first < n_dims; first += kDimsPerFetch) {
-    const size_t last = n_dims - first < kDimsPerFetch ? n_dims : first + kDimsPerFetch;
-    if (args.fetch_ahead) {
-      for (const std::byte* n : next) {
-        fetch_lines(n, first * bytes_per_step, (last - first) * bytes_per_step);
-      }
-    }
+  const size_t step = args.fetch_ahead ? kDimsPerFetch : n_dims;
+  for (size_t first = 0; first < n_dims; first += step) {
+    const size_t last = n_dims - first < step ? n_dims : first + step;
+    stream.fetch(lines_per_step);
     for (size_t d = first; d < last; ++d) {
       const auto x = [&](int q) { return args.q[q][d]; };
       const auto k = [&](int b) {
@@ -163,21 +212,23 @@ QUERN_INLINE void score_blocks(const PartitionKeys& keys, size_t first_block, fl
 }
 
 template <class Kv, int N>
-void score(const PartitionKeys& keys, float* scores) {
+void score(const PartitionKeys& keys, Stream& stream, float* scores) {
   // Enough independent chains to hide the latency of a multiply-add, as few as fit the registers.
   constexpr int kVecs = static_cast<int>(kSlots) / Vec::kLanes;
   constexpr int kBlocks = fits(N, 4 * kVecs) ? 4 : (fits(N, 2 * kVecs) ? 2 : 1);
   size_t block = 0;
   for (; block + kBlocks <= keys.n_blocks(); block += kBlocks) {
-    score_blocks<Kv, N, kBlocks>(keys, block, scores);
+    score_blocks<Kv, N, kBlocks>(keys, stream, block, scores);
   }
   for (; block < keys.n_blocks(); ++block) {
-    score_blocks<Kv, N, 1>(keys, block, scores);
+    score_blocks<Kv, N, 1>(keys, stream, block, scores);
   }
 }
 
 // Turns one query's scores into weights exp(score - max), 0 for keys it may not see.
-QUERN_INLINE void soften(const AttentionArgs& args, size_t q, size_t n_keys, float* scores) {
+QUERN_INLINE void soften(const PartitionKeys& keys, Stream& stream, size_t q, float* scores) {
+  const AttentionArgs& args = keys.args;
+  const size_t n_keys = keys.n_keys;
   const float infinity = std::numeric_limits<float>::infinity();
   const auto first = static_cast<int64_t>(args.first_key);
   const int64_t to = static_cast<int64_t>(args.n_keys[q]) - first;
@@ -200,6 +251,7 @@ QUERN_INLINE void soften(const AttentionArgs& args, size_t q, size_t n_keys, flo
   const bool sees_none = top == -infinity;
   Vec sum = Vec::zero();
   for (size_t i = 0; i < n_keys; i += Vec::kLanes) {
+    stream.fetch(stream.per_vec_of_weights());
     const Vec p =
         sees_none ? Vec::zero() : vec_exp_of_negative(Vec::load(scores + i) - Vec::set1(top));
     p.store(scores + i);
@@ -209,41 +261,77 @@ QUERN_INLINE void soften(const AttentionArgs& args, size_t q, size_t n_keys, flo
   args.state.sum[q] = sum.sum();
 }
 
-// kVecs registers of dimensions from d on, for N queries, over all keys in order.
+// Slots between two fetches.
+constexpr size_t kSlotsPerFetch = 4;
+
+// One block of values for N queries.
+struct ValueBlock {
+  const std::byte* values;
+  const float* weights;  // [N, kPartition], of this block's first key
+  size_t n_slots;
+  size_t lines_per_fetch;
+};
+
+// out[q][d ..] += weight(q) * value, kVecs registers of dimensions, slots in order.
 template <class Kv, int N, int kVecs>
-QUERN_INLINE void weigh(const PartitionKeys& keys, const float* scores, size_t d) {
-  const AttentionArgs& args = keys.args;
+QUERN_INLINE void weigh_block(const AttentionArgs& args, Stream& stream, const ValueBlock& block,
+                              size_t d) {
   const size_t stride = args.layer.head_stride;
   Vec acc[N][kVecs];
-  for (auto& row : acc) {
-    for (Vec& a : row) {
-      a = Vec::zero();
+  const auto out = [&](int q, int c) {
+    return args.state.out + static_cast<size_t>(q) * stride + d +
+           static_cast<size_t>(c * Vec::kLanes);
+  };
+  for (int q = 0; q < N; ++q) {
+    for (int c = 0; c < kVecs; ++c) {
+      acc[q][c] = Vec::load(out(q, c));
     }
   }
-  const bool fetches = args.fetch_ahead && d == 0;
-  const size_t bytes_per_slot = args.layer.head_bytes / kSlots;
-  for (size_t block = 0; block < keys.n_blocks(); ++block) {
-    const std::byte* values = keys.at(args.layer.v, block);
-    const std::byte* next = keys.ahead(args.layer.v, block, kValuesAhead);
-    const size_t left = keys.n_keys - block * kSlots;
-    const size_t n = left < kSlots ? left : kSlots;
-    for (size_t slot = 0; slot < n; ++slot) {
-      if (fetches) {
-        fetch_lines(next, slot * bytes_per_slot, bytes_per_slot);
-      }
+  const size_t step = args.fetch_ahead ? kSlotsPerFetch : block.n_slots;
+  for (size_t first = 0; first < block.n_slots; first += step) {
+    stream.fetch(block.lines_per_fetch);
+    const size_t left = block.n_slots - first;
+    const size_t last = left < step ? block.n_slots : first + step;
+    for (size_t slot = first; slot < last; ++slot) {
       const auto weight = [&](int q) {
-        return scores[static_cast<size_t>(q) * kPartition + block * kSlots + slot];
+        return block.weights[static_cast<size_t>(q) * kPartition + slot];
       };
       const auto v = [&](int c) {
-        return Kv::value(values, slot, d + static_cast<size_t>(c * Vec::kLanes), stride);
+        return Kv::value(block.values, slot, d + static_cast<size_t>(c * Vec::kLanes), stride);
       };
       add_products(acc, weight, v);
     }
   }
   for (int q = 0; q < N; ++q) {
     for (int c = 0; c < kVecs; ++c) {
-      acc[q][c].store(args.state.out + static_cast<size_t>(q) * stride + d +
-                      static_cast<size_t>(c * Vec::kLanes));
+      acc[q][c].store(out(q, c));
+    }
+  }
+}
+
+// A block's values are read once, from all its dimensions; sums wait in the first cache meanwhile.
+template <class Kv, int N>
+void weigh(const PartitionKeys& keys, Stream& stream, const float* scores) {
+  constexpr int kVecs = fits(N, 4) ? 4 : (fits(N, 2) ? 2 : 1);
+  constexpr size_t kStep = size_t{kVecs} * Vec::kLanes;
+  const AttentionArgs& args = keys.args;
+  const size_t stride = args.layer.head_stride;
+  const size_t n_passes = stride / kStep + stride % kStep / Vec::kLanes;
+  const size_t n_fetches = n_passes * kSlots / kSlotsPerFetch;
+  const size_t lines_per_fetch = (stream.per_piece() + n_fetches - 1) / n_fetches;
+  for (size_t i = 0; i < N * stride; i += Vec::kLanes) {
+    Vec::zero().store(args.state.out + i);
+  }
+  for (size_t b = 0; b < keys.n_blocks(); ++b) {
+    const size_t left = keys.n_keys - b * kSlots;
+    const ValueBlock block{keys.at(args.layer.v, b), scores + b * kSlots,
+                           left < kSlots ? left : kSlots, lines_per_fetch};
+    size_t d = 0;
+    for (; d + kStep <= stride; d += kStep) {
+      weigh_block<Kv, N, kVecs>(args, stream, block, d);
+    }
+    for (; d < stride; d += Vec::kLanes) {
+      weigh_block<Kv, N, 1>(args, stream, block, d);
     }
   }
 }
@@ -256,23 +344,12 @@ void attend(const AttentionArgs& args) {
   }
   const size_t left = end - args.first_key;
   const PartitionKeys keys{args, left < kPartition ? left : kPartition};
-  const size_t n_first = args.fetch_ahead ? kValuesAhead : 0;
-  for (size_t block = 0; block < n_first && block < keys.n_blocks(); ++block) {
-    fetch_lines(keys.at(args.layer.v, block), 0, args.layer.head_bytes);
-  }
-  score<Kv, N>(keys, args.scratch);
+  Stream stream(keys);
+  score<Kv, N>(keys, stream, args.scratch);
   for (size_t q = 0; q < static_cast<size_t>(N); ++q) {
-    soften(args, q, keys.n_keys, args.scratch + q * kPartition);
+    soften(keys, stream, q, args.scratch + q * kPartition);
   }
-  constexpr int kVecs = fits(N, 4) ? 4 : (fits(N, 2) ? 2 : 1);
-  size_t d = 0;
-  constexpr size_t kStep = size_t{kVecs} * Vec::kLanes;
-  for (; d + kStep <= args.layer.head_stride; d += kStep) {
-    weigh<Kv, N, kVecs>(keys, args.scratch, d);
-  }
-  for (; d < args.layer.head_stride; d += Vec::kLanes) {
-    weigh<Kv, N, 1>(keys, args.scratch, d);
-  }
+  weigh<Kv, N>(keys, stream, args.scratch);
 }
 
 template <class Kv>

@@ -160,7 +160,7 @@ void simd_kv_write(const KvWriteArgs& args) {
   const KvLayer& layer = args.layer;
   for (size_t head = 0; head < layer.n_kv_heads; ++head) {
     const size_t offset =
-        static_cast<size_t>(args.block) * layer.block_stride + head * layer.head_bytes;
+        static_cast<size_t>(args.block) * layer.block_stride + head * layer.head_pitch;
     switch (layer.type) {
       case KvDType::f16:
         write_head_f16(args, head, offset);
