@@ -1,6 +1,6 @@
-// Matmul of 4096 x 4096 weights: per instruction set, type and token count, GB/s of weights and
-// GOPS, and both in percent of what the peak loops reach on the same core in the same run. Times
-// are CPU times of one thread.
+// Per instruction set, each in percent of what the peak loops reach on the same core in the same
+// run: matmul of 4096 x 4096 weights by type and token count, attention by KV type and queries, and
+// the row kernels. Times are CPU times of one thread.
 #include <benchmark/benchmark.h>
 #include <fmt/core.h>
 
@@ -111,6 +111,23 @@ class Weights {
   size_t turn_ = 0;
 };
 
+// What is to be reached: operations and bytes a second.
+struct Rates {
+  double ops = 0;
+  double bytes = 0;
+};
+
+void set_rates(benchmark::State& state, const Rates& peak, double ops, double bytes) {
+  using benchmark::Counter;
+  const auto rate = [&](double amount) {
+    return Counter(amount, Counter::kIsIterationInvariantRate);
+  };
+  state.counters["GOPS"] = rate(ops / 1e9);
+  state.counters["GB/s"] = rate(bytes / 1e9);
+  state.counters["%ops"] = rate(100.0 * ops / peak.ops);
+  state.counters["%bw"] = rate(100.0 * bytes / peak.bytes);
+}
+
 struct Case {
   const KernelTable* table = nullptr;
   Peaks peaks;
@@ -155,18 +172,188 @@ void run_matmul(benchmark::State& state, const Case& at) {
   const double ops = 2.0 * kRows * kColumns * at.n_tokens;
   const auto bytes = static_cast<double>(weights.matrix_bytes());
   const double peak_ops = quantised ? at.peaks.int8_ops : at.peaks.f32_ops;
+  set_rates(state, {.ops = peak_ops, .bytes = at.peaks.bytes}, ops, bytes);
+}
+
+// Random keys and values of one head of 64 dimensions, enough sequences of n_keys that none is in
+// the cache when its turn comes again, or one sequence that stays there.
+class Context {
+ public:
+  Context(const KernelTable& table, KvDType type, uint32_t n_keys, bool stays)
+      : n_blocks_(n_keys / kBlockTokens),
+        head_bytes_(kv_head_bytes(type, kHeadDim)),
+        n_sequences_(stays ? 1 : kBeyondCache / (2 * head_bytes_ * n_blocks_) + 1),
+        blocks_(n_sequences_ * n_blocks_),
+        data_(2 * head_bytes_ * blocks_.size()) {
+    layer_ = {.k = data_.data(),
+              .v = data_.data() + head_bytes_,
+              .type = type,
+              .n_kv_heads = 1,
+              .head_dim = kHeadDim,
+              .head_stride = kv_head_stride(type, kHeadDim),
+              .head_bytes = head_bytes_,
+              .head_pitch = 2 * head_bytes_,
+              .block_stride = 2 * head_bytes_};
+    for (size_t i = 0; i < blocks_.size(); ++i) {
+      blocks_[i] = BlockId{static_cast<int32_t>(i)};
+    }
+    std::shuffle(blocks_.begin(), blocks_.end(), std::mt19937(1));
+    const std::vector<float> values = random_floats(size_t{2} * kHeadDim);
+    for (size_t token = 0; token < blocks_.size() * kBlockTokens; ++token) {
+      table.kv_write({.layer = layer_,
+                      .k = values.data(),
+                      .v = values.data() + kHeadDim,
+                      .block = blocks_[token / kBlockTokens],
+                      .slot = static_cast<uint32_t>(token % kBlockTokens)});
+    }
+  }
+
+  static constexpr uint32_t kHeadDim = 64;
+  static constexpr uint32_t kBlockTokens = 16;
+
+  const KvLayer& layer() const { return layer_; }
+  const BlockId* next() { return &blocks_[turn_++ % n_sequences_ * n_blocks_]; }
+  size_t bytes() const { return 2 * head_bytes_ * n_blocks_; }
+
+ private:
+  size_t n_blocks_;
+  size_t head_bytes_;
+  size_t n_sequences_;
+  std::vector<BlockId> blocks_;
+  AlignedBytes data_;
+  KvLayer layer_;
+  size_t turn_ = 0;
+};
+
+struct AttentionCase {
+  const KernelTable* table = nullptr;
+  Peaks peaks;
+  KvDType type = KvDType::f16;
+  uint32_t n_queries = 0;
+  bool stays = false;
+};
+
+// One head's pass over 2048 keys, or 256 that stay in the cache: partition by partition as a
+// backend walks them.
+void run_attention(benchmark::State& state, const AttentionCase& at) {
+  const uint32_t n_keys = at.stays ? kAttentionPartition : 8 * kAttentionPartition;
+  Context context(*at.table, at.type, n_keys, at.stays);
+  const KvLayer& layer = context.layer();
+  const std::vector<float> q = random_floats(size_t{kAttentionQueries} * layer.head_dim);
+  std::vector<const float*> rows(at.n_queries);
+  for (size_t i = 0; i < rows.size(); ++i) {
+    rows[i] = &q[i * layer.head_dim];
+  }
+  const std::vector<uint32_t> seen(at.n_queries, n_keys);
+  std::vector<float> floats(size_t{kAttentionQueries} *
+                            (kAttentionPartition + layer.head_stride + 2));
+  AttentionArgs args{
+      .layer = layer,
+      .n_queries = at.n_queries,
+      .q = rows.data(),
+      .n_keys = seen.data(),
+      .scale = 0.125F,
+      .state = {floats.data(), &floats[kAttentionQueries], &floats[size_t{2} * kAttentionQueries]},
+      .scratch = &floats[kAttentionQueries * (layer.head_stride + size_t{2})],
+      .fetch_ahead = !at.stays};
+  for (const auto unused : state) {
+    (void)unused;
+    args.blocks = context.next();
+    for (args.first_key = 0; args.first_key < n_keys; args.first_key += kAttentionPartition) {
+      const uint32_t next = args.first_key + kAttentionPartition;
+      args.fetched = args.first_key > 0;
+      args.next = next == n_keys ? NextKeys{}
+                                 : NextKeys{args.blocks + next / Context::kBlockTokens,
+                                            kAttentionPartition / Context::kBlockTokens, 0};
+      at.table->attention(args);
+    }
+    benchmark::ClobberMemory();
+  }
+  set_rates(state, {.ops = at.peaks.f32_ops, .bytes = at.peaks.bytes},
+            4.0 * layer.head_dim * n_keys * at.n_queries, static_cast<double>(context.bytes()));
+}
+
+// The row kernels on one row that stays in the cache; their bytes are what is read and written.
+void run_row_kernel(benchmark::State& state, const Case& at, const std::string& kernel) {
+  const KernelTable& table = *at.table;
+  std::vector<float> x = random_floats(kColumns);
+  const std::vector<float> y = random_floats(kColumns);
+  std::vector<float> out(kColumns);
+  std::vector<int8_t> codes(kColumns);
+  std::vector<float> scales(kColumns / 32);
+  std::vector<int32_t> sums(kColumns / 16);
+  const std::vector<float> angles = random_floats(128);
+  const auto run = [&] {
+    if (kernel == "rms_norm") {
+      table.rms_norm({.x = x.data(),
+                      .x_stride = kColumns,
+                      .weight = y.data(),
+                      .out = out.data(),
+                      .out_stride = kColumns,
+                      .n_rows = 1,
+                      .n_columns = kColumns,
+                      .eps = 1e-5F});
+    } else if (kernel == "rope") {
+      table.rope({.x = x.data(),
+                  .x_stride = kColumns,
+                  .cos_sin = angles.data(),
+                  .n_rows = 1,
+                  .n_heads = kColumns / 128,
+                  .head_dim = 128,
+                  .n_rotated = 128});
+    } else if (kernel == "add") {
+      table.add(out.data(), y.data(), kColumns);
+    } else if (kernel == "gated") {
+      table.gated({.gate = x.data(), .up = y.data(), .out = out.data(), .n = kColumns});
+    } else {
+      table.prepare_codes({.x = x.data(),
+                           .x_stride = kColumns,
+                           .n_tokens = 1,
+                           .first_token = 0,
+                           .last_token = 1,
+                           .n_columns = kColumns,
+                           .out = {codes.data(), scales.data(), sums.data(), out.data()}});
+    }
+  };
+  for (const auto unused : state) {
+    (void)unused;
+    run();
+    benchmark::ClobberMemory();
+  }
+  const double floats_moved = kernel == "rope" || kernel == "prepare_codes" ? 2 : 3;
+  const double bytes = floats_moved * sizeof(float) * kColumns;
   using benchmark::Counter;
-  state.counters["GOPS"] = Counter(ops / 1e9, Counter::kIsIterationInvariantRate);
   state.counters["GB/s"] = Counter(bytes / 1e9, Counter::kIsIterationInvariantRate);
-  state.counters["%ops"] = Counter(100.0 * ops / peak_ops, Counter::kIsIterationInvariantRate);
   state.counters["%bw"] =
       Counter(100.0 * bytes / at.peaks.bytes, Counter::kIsIterationInvariantRate);
+}
+
+void register_small_kernels(const KernelTable& table, const Peaks& peaks) {
+  constexpr std::pair<KvDType, const char*> kTypes[] = {
+      {KvDType::f16, "f16"}, {KvDType::f32, "f32"}, {KvDType::q8_0, "q8_0"}};
+  for (const auto& [type, type_name] : kTypes) {
+    for (const uint32_t n_queries : {1U, 3U, 6U}) {
+      for (const bool stays : {true, false}) {
+        const std::string title = fmt::format("{}/attention/{}/{}/{}", table.isa, type_name,
+                                              n_queries, stays ? "cached" : "memory");
+        benchmark::RegisterBenchmark(title.c_str(), run_attention,
+                                     AttentionCase{&table, peaks, type, n_queries, stays});
+      }
+    }
+  }
+  for (const char* kernel : {"rms_norm", "rope", "add", "gated", "prepare_codes"}) {
+    benchmark::RegisterBenchmark(fmt::format("{}/{}", table.isa, kernel).c_str(), run_row_kernel,
+                                 Case{&table, peaks, DType::f32, 1}, std::string(kernel));
+  }
 }
 
 void register_table(const KernelTable& table) {
   const Peaks peaks = measure_peaks(table);
   fmt::print("{}: {:.0f} int8 GOPS, {:.0f} f32 GFLOPS, {:.1f} GB/s\n", table.isa,
              peaks.int8_ops / 1e9, peaks.f32_ops / 1e9, peaks.bytes / 1e9);
+  if (table.panel_rows > 1) {  // the specification is not made for speed
+    register_small_kernels(table, peaks);
+  }
   for (int i = 0; i < kDTypeCount; ++i) {
     const auto dtype = static_cast<DType>(i);
     if (!traits(dtype).has_kernels) {
@@ -174,7 +361,7 @@ void register_table(const KernelTable& table) {
     }
     for (const uint32_t n_tokens : {1U, 8U, 12U, 16U, 18U, 32U, 64U, 512U}) {
       if (table.panel_rows == 1 && n_tokens > 1) {
-        continue;  // the specification is not made for speed
+        continue;
       }
       const std::string title = fmt::format("{}/{}/{}", table.isa, name(dtype), n_tokens);
       benchmark::RegisterBenchmark(title.c_str(), run_matmul, Case{&table, peaks, dtype, n_tokens});

@@ -18,6 +18,7 @@ constexpr size_t kSlots = 16;  // tokens a KV block holds
 constexpr size_t kPartition = kAttentionPartition;
 
 struct KvF16 {
+  static constexpr bool kCheapToRead = true;  // measured: f32 is not, being twice as long
   QUERN_INLINE Vec key(const std::byte* block, size_t d, size_t lane, size_t /*stride*/) {
     return Vec::load_f16(reinterpret_cast<const uint16_t*>(block) + d * kSlots + lane);
   }
@@ -27,6 +28,7 @@ struct KvF16 {
 };
 
 struct KvF32 {
+  static constexpr bool kCheapToRead = false;
   QUERN_INLINE Vec key(const std::byte* block, size_t d, size_t lane, size_t /*stride*/) {
     return Vec::load(reinterpret_cast<const float*>(block) + d * kSlots + lane);
   }
@@ -36,6 +38,7 @@ struct KvF32 {
 };
 
 struct KvQ8 {
+  static constexpr bool kCheapToRead = false;
   QUERN_INLINE Vec key(const std::byte* block, size_t d, size_t lane, size_t stride) {
     const auto* scales = reinterpret_cast<const float*>(block);
     const auto* codes = reinterpret_cast<const int8_t*>(scales + stride / 32 * kSlots);
@@ -139,6 +142,13 @@ constexpr bool fits(int n_queries, int n) {
   return n_queries * n + (n_queries < n ? n_queries : n) + 1 <= Vec::kRegisters;
 }
 
+// Queries of a tile: all N, or half of them where N leave no room for four registers of keys, are
+// too few to hide a multiply-add's latency with two, and keys are cheap to read twice.
+template <class Kv, int N>
+constexpr int kTile = !Kv::kCheapToRead || fits(N, 4) || 2 * N >= 12 ? N : (N + 1) / 2;
+template <class Kv, int N>
+constexpr size_t kTiles = (N + kTile<Kv, N> - 1) / kTile<Kv, N>;
+
 // acc[q][c] += factor(q) * column(c). Whichever of the two there are fewer of stays in registers;
 // the other way around the accumulators would not fit beside them.
 template <int N, int kColumns, class Factor, class Column>
@@ -171,31 +181,36 @@ QUERN_INLINE void add_products(Vec (&acc)[N][kColumns], const Factor& factor,
 // Dimensions between two fetches: in f16 these are 4 lines of a block of keys.
 constexpr size_t kDimsPerFetch = 8;
 
+// Where a tile of scores begins.
+struct ScoresAt {
+  size_t query;
+  size_t block;
+  size_t lines_per_step;  // to fetch meanwhile
+};
+
 // Scores of N queries with kBlocks blocks of keys, before scaling, to scores[q][key].
 template <class Kv, int N, int kBlocks>
-QUERN_INLINE void score_blocks(const PartitionKeys& keys, Stream& stream, size_t first_block,
-                               float* scores) {
+QUERN_INLINE void score_blocks(const PartitionKeys& keys, Stream& stream, const ScoresAt& at) {
   constexpr int kVecs = static_cast<int>(kSlots) / Vec::kLanes;
   const AttentionArgs& args = keys.args;
   const std::byte* block[kBlocks];
   for (int b = 0; b < kBlocks; ++b) {
-    block[b] = keys.at(args.layer.k, first_block + static_cast<size_t>(b));
+    block[b] = keys.at(args.layer.k, at.block + static_cast<size_t>(b));
   }
-  const size_t lines_per_step =
-      kBlocks * stream.per_piece() * kDimsPerFetch / args.layer.head_stride;
   Vec acc[N][kBlocks * kVecs];
   for (auto& row : acc) {
     for (Vec& a : row) {
       a = Vec::zero();
     }
   }
+  const float* const* const queries = args.q + at.query;
   const size_t n_dims = args.layer.head_dim;
   const size_t step = args.fetch_ahead ? kDimsPerFetch : n_dims;
   for (size_t first = 0; first < n_dims; first += step) {
     const size_t last = n_dims - first < step ? n_dims : first + step;
-    stream.fetch(lines_per_step);
+    stream.fetch(at.lines_per_step);
     for (size_t d = first; d < last; ++d) {
-      const auto x = [&](int q) { return args.q[q][d]; };
+      const auto x = [&](int q) { return queries[q][d]; };
       const auto k = [&](int b) {
         return Kv::key(block[b / kVecs], d, static_cast<size_t>(b % kVecs) * Vec::kLanes,
                        args.layer.head_stride);
@@ -203,25 +218,38 @@ QUERN_INLINE void score_blocks(const PartitionKeys& keys, Stream& stream, size_t
       add_products(acc, x, k);
     }
   }
+  float* scores = args.scratch + at.query * kPartition + at.block * kSlots;
   for (int q = 0; q < N; ++q) {
     for (int b = 0; b < kBlocks * kVecs; ++b) {
-      acc[q][b].store(scores + static_cast<size_t>(q) * kPartition + first_block * kSlots +
+      acc[q][b].store(scores + static_cast<size_t>(q) * kPartition +
                       static_cast<size_t>(b * Vec::kLanes));
     }
   }
 }
 
+template <class Kv, int N, int kBlocks>
+QUERN_INLINE void score_all_queries(const PartitionKeys& keys, Stream& stream, size_t block) {
+  const size_t lines = kBlocks * stream.per_piece() * kDimsPerFetch / keys.args.layer.head_stride;
+  const ScoresAt at{0, block, (lines + kTiles<Kv, N> - 1) / kTiles<Kv, N>};
+  score_blocks<Kv, kTile<Kv, N>, kBlocks>(keys, stream, at);
+  if constexpr (kTile<Kv, N> < N) {
+    score_blocks<Kv, N - kTile<Kv, N>, kBlocks>(keys, stream,
+                                                {kTile<Kv, N>, block, at.lines_per_step});
+  }
+}
+
 template <class Kv, int N>
-void score(const PartitionKeys& keys, Stream& stream, float* scores) {
+void score(const PartitionKeys& keys, Stream& stream) {
   // Enough independent chains to hide the latency of a multiply-add, as few as fit the registers.
   constexpr int kVecs = static_cast<int>(kSlots) / Vec::kLanes;
-  constexpr int kBlocks = fits(N, 4 * kVecs) ? 4 : (fits(N, 2 * kVecs) ? 2 : 1);
+  constexpr int kBlocks =
+      fits(kTile<Kv, N>, 4 * kVecs) ? 4 : (fits(kTile<Kv, N>, 2 * kVecs) ? 2 : 1);
   size_t block = 0;
   for (; block + kBlocks <= keys.n_blocks(); block += kBlocks) {
-    score_blocks<Kv, N, kBlocks>(keys, stream, block, scores);
+    score_all_queries<Kv, N, kBlocks>(keys, stream, block);
   }
   for (; block < keys.n_blocks(); ++block) {
-    score_blocks<Kv, N, 1>(keys, stream, block, scores);
+    score_all_queries<Kv, N, 1>(keys, stream, block);
   }
 }
 
@@ -264,40 +292,41 @@ QUERN_INLINE void soften(const PartitionKeys& keys, Stream& stream, size_t q, fl
 // Slots between two fetches.
 constexpr size_t kSlotsPerFetch = 4;
 
-// One block of values for N queries.
-struct ValueBlock {
+// One block of values, and where the sums of a tile begin.
+struct ValuesAt {
   const std::byte* values;
-  const float* weights;  // [N, kPartition], of this block's first key
+  size_t block;
   size_t n_slots;
   size_t lines_per_fetch;
+  size_t query;
+  size_t d;
 };
 
 // out[q][d ..] += weight(q) * value, kVecs registers of dimensions, slots in order.
 template <class Kv, int N, int kVecs>
-QUERN_INLINE void weigh_block(const AttentionArgs& args, Stream& stream, const ValueBlock& block,
-                              size_t d) {
+QUERN_INLINE void weigh_block(const AttentionArgs& args, Stream& stream, const ValuesAt& at) {
   const size_t stride = args.layer.head_stride;
-  Vec acc[N][kVecs];
+  float* const sums = args.state.out + at.query * stride + at.d;
+  const float* weights = args.scratch + at.query * kPartition + at.block * kSlots;
   const auto out = [&](int q, int c) {
-    return args.state.out + static_cast<size_t>(q) * stride + d +
-           static_cast<size_t>(c * Vec::kLanes);
+    return sums + static_cast<size_t>(q) * stride + static_cast<size_t>(c * Vec::kLanes);
   };
+  Vec acc[N][kVecs];
   for (int q = 0; q < N; ++q) {
     for (int c = 0; c < kVecs; ++c) {
       acc[q][c] = Vec::load(out(q, c));
     }
   }
-  const size_t step = args.fetch_ahead ? kSlotsPerFetch : block.n_slots;
-  for (size_t first = 0; first < block.n_slots; first += step) {
-    stream.fetch(block.lines_per_fetch);
-    const size_t left = block.n_slots - first;
-    const size_t last = left < step ? block.n_slots : first + step;
+  const size_t step = args.fetch_ahead ? kSlotsPerFetch : at.n_slots;
+  for (size_t first = 0; first < at.n_slots; first += step) {
+    const size_t last = at.n_slots - first < step ? at.n_slots : first + step;
+    stream.fetch(at.lines_per_fetch);
     for (size_t slot = first; slot < last; ++slot) {
       const auto weight = [&](int q) {
-        return block.weights[static_cast<size_t>(q) * kPartition + slot];
+        return weights[static_cast<size_t>(q) * kPartition + slot];
       };
       const auto v = [&](int c) {
-        return Kv::value(block.values, slot, d + static_cast<size_t>(c * Vec::kLanes), stride);
+        return Kv::value(at.values, slot, at.d + static_cast<size_t>(c * Vec::kLanes), stride);
       };
       add_products(acc, weight, v);
     }
@@ -309,29 +338,38 @@ QUERN_INLINE void weigh_block(const AttentionArgs& args, Stream& stream, const V
   }
 }
 
+template <class Kv, int N, int kVecs>
+QUERN_INLINE void weigh_all_queries(const AttentionArgs& args, Stream& stream, ValuesAt at) {
+  weigh_block<Kv, kTile<Kv, N>, kVecs>(args, stream, at);
+  if constexpr (kTile<Kv, N> < N) {
+    at.query = kTile<Kv, N>;
+    weigh_block<Kv, N - kTile<Kv, N>, kVecs>(args, stream, at);
+  }
+}
+
 // A block's values are read once, from all its dimensions; sums wait in the first cache meanwhile.
 template <class Kv, int N>
-void weigh(const PartitionKeys& keys, Stream& stream, const float* scores) {
-  constexpr int kVecs = fits(N, 4) ? 4 : (fits(N, 2) ? 2 : 1);
+void weigh(const PartitionKeys& keys, Stream& stream) {
+  constexpr int kVecs = fits(kTile<Kv, N>, 4) ? 4 : (fits(kTile<Kv, N>, 2) ? 2 : 1);
   constexpr size_t kStep = size_t{kVecs} * Vec::kLanes;
   const AttentionArgs& args = keys.args;
   const size_t stride = args.layer.head_stride;
-  const size_t n_passes = stride / kStep + stride % kStep / Vec::kLanes;
+  const size_t n_passes = kTiles<Kv, N> * (stride / kStep + stride % kStep / Vec::kLanes);
   const size_t n_fetches = n_passes * kSlots / kSlotsPerFetch;
-  const size_t lines_per_fetch = (stream.per_piece() + n_fetches - 1) / n_fetches;
   for (size_t i = 0; i < N * stride; i += Vec::kLanes) {
     Vec::zero().store(args.state.out + i);
   }
-  for (size_t b = 0; b < keys.n_blocks(); ++b) {
-    const size_t left = keys.n_keys - b * kSlots;
-    const ValueBlock block{keys.at(args.layer.v, b), scores + b * kSlots,
-                           left < kSlots ? left : kSlots, lines_per_fetch};
-    size_t d = 0;
-    for (; d + kStep <= stride; d += kStep) {
-      weigh_block<Kv, N, kVecs>(args, stream, block, d);
+  ValuesAt at{};
+  at.lines_per_fetch = (stream.per_piece() + n_fetches - 1) / n_fetches;
+  for (; at.block < keys.n_blocks(); ++at.block) {
+    const size_t left = keys.n_keys - at.block * kSlots;
+    at.values = keys.at(args.layer.v, at.block);
+    at.n_slots = left < kSlots ? left : kSlots;
+    for (at.d = 0; at.d + kStep <= stride; at.d += kStep) {
+      weigh_all_queries<Kv, N, kVecs>(args, stream, at);
     }
-    for (; d < stride; d += Vec::kLanes) {
-      weigh_block<Kv, N, 1>(args, stream, block, d);
+    for (; at.d < stride; at.d += Vec::kLanes) {
+      weigh_all_queries<Kv, N, 1>(args, stream, at);
     }
   }
 }
@@ -345,11 +383,11 @@ void attend(const AttentionArgs& args) {
   const size_t left = end - args.first_key;
   const PartitionKeys keys{args, left < kPartition ? left : kPartition};
   Stream stream(keys);
-  score<Kv, N>(keys, stream, args.scratch);
+  score<Kv, N>(keys, stream);
   for (size_t q = 0; q < static_cast<size_t>(N); ++q) {
     soften(keys, stream, q, args.scratch + q * kPartition);
   }
-  weigh<Kv, N>(keys, stream, args.scratch);
+  weigh<Kv, N>(keys, stream);
 }
 
 template <class Kv>
