@@ -111,21 +111,21 @@ class Weights {
   size_t turn_ = 0;
 };
 
-// What is to be reached: operations and bytes a second.
-struct Rates {
+struct Work {
   double ops = 0;
   double bytes = 0;
 };
 
-void set_rates(benchmark::State& state, const Rates& peak, double ops, double bytes) {
+// `peak`: the most that a second gives.
+void set_rates(benchmark::State& state, const Work& once, const Work& peak) {
   using benchmark::Counter;
   const auto rate = [&](double amount) {
     return Counter(amount, Counter::kIsIterationInvariantRate);
   };
-  state.counters["GOPS"] = rate(ops / 1e9);
-  state.counters["GB/s"] = rate(bytes / 1e9);
-  state.counters["%ops"] = rate(100.0 * ops / peak.ops);
-  state.counters["%bw"] = rate(100.0 * bytes / peak.bytes);
+  state.counters["GOPS"] = rate(once.ops / 1e9);
+  state.counters["GB/s"] = rate(once.bytes / 1e9);
+  state.counters["%ops"] = rate(100.0 * once.ops / peak.ops);
+  state.counters["%bw"] = rate(100.0 * once.bytes / peak.bytes);
 }
 
 struct Case {
@@ -172,25 +172,35 @@ void run_matmul(benchmark::State& state, const Case& at) {
   const double ops = 2.0 * kRows * kColumns * at.n_tokens;
   const auto bytes = static_cast<double>(weights.matrix_bytes());
   const double peak_ops = quantised ? at.peaks.int8_ops : at.peaks.f32_ops;
-  set_rates(state, {.ops = peak_ops, .bytes = at.peaks.bytes}, ops, bytes);
+  set_rates(state, {.ops = ops, .bytes = bytes}, {.ops = peak_ops, .bytes = at.peaks.bytes});
 }
 
-// Random keys and values of one head of 64 dimensions, enough sequences of n_keys that none is in
-// the cache when its turn comes again, or one sequence that stays there.
+struct AttentionCase {
+  const KernelTable* table = nullptr;
+  Peaks peaks;
+  KvDType type = KvDType::f16;
+  uint32_t n_queries = 0;
+  bool stays = false;
+
+  uint32_t n_keys() const { return stays ? kAttentionPartition : 8 * kAttentionPartition; }
+};
+
+// Random keys and values of one head of 64 dimensions, enough sequences that none is in the cache
+// when its turn comes again, or one sequence that stays there.
 class Context {
  public:
-  Context(const KernelTable& table, KvDType type, uint32_t n_keys, bool stays)
-      : n_blocks_(n_keys / kBlockTokens),
-        head_bytes_(kv_head_bytes(type, kHeadDim)),
-        n_sequences_(stays ? 1 : kBeyondCache / (2 * head_bytes_ * n_blocks_) + 1),
+  explicit Context(const AttentionCase& at)
+      : n_blocks_(at.n_keys() / kBlockTokens),
+        head_bytes_(kv_head_bytes(at.type, kHeadDim)),
+        n_sequences_(at.stays ? 1 : kBeyondCache / (2 * head_bytes_ * n_blocks_) + 1),
         blocks_(n_sequences_ * n_blocks_),
         data_(2 * head_bytes_ * blocks_.size()) {
     layer_ = {.k = data_.data(),
               .v = data_.data() + head_bytes_,
-              .type = type,
+              .type = at.type,
               .n_kv_heads = 1,
               .head_dim = kHeadDim,
-              .head_stride = kv_head_stride(type, kHeadDim),
+              .head_stride = kv_head_stride(at.type, kHeadDim),
               .head_bytes = head_bytes_,
               .head_pitch = 2 * head_bytes_,
               .block_stride = 2 * head_bytes_};
@@ -200,11 +210,11 @@ class Context {
     std::shuffle(blocks_.begin(), blocks_.end(), std::mt19937(1));
     const std::vector<float> values = random_floats(size_t{2} * kHeadDim);
     for (size_t token = 0; token < blocks_.size() * kBlockTokens; ++token) {
-      table.kv_write({.layer = layer_,
-                      .k = values.data(),
-                      .v = values.data() + kHeadDim,
-                      .block = blocks_[token / kBlockTokens],
-                      .slot = static_cast<uint32_t>(token % kBlockTokens)});
+      at.table->kv_write({.layer = layer_,
+                          .k = values.data(),
+                          .v = values.data() + kHeadDim,
+                          .block = blocks_[token / kBlockTokens],
+                          .slot = static_cast<uint32_t>(token % kBlockTokens)});
     }
   }
 
@@ -225,19 +235,11 @@ class Context {
   size_t turn_ = 0;
 };
 
-struct AttentionCase {
-  const KernelTable* table = nullptr;
-  Peaks peaks;
-  KvDType type = KvDType::f16;
-  uint32_t n_queries = 0;
-  bool stays = false;
-};
-
 // One head's pass over 2048 keys, or 256 that stay in the cache: partition by partition as a
 // backend walks them.
 void run_attention(benchmark::State& state, const AttentionCase& at) {
-  const uint32_t n_keys = at.stays ? kAttentionPartition : 8 * kAttentionPartition;
-  Context context(*at.table, at.type, n_keys, at.stays);
+  const uint32_t n_keys = at.n_keys();
+  Context context(at);
   const KvLayer& layer = context.layer();
   const std::vector<float> q = random_floats(size_t{kAttentionQueries} * layer.head_dim);
   std::vector<const float*> rows(at.n_queries);
@@ -269,8 +271,10 @@ void run_attention(benchmark::State& state, const AttentionCase& at) {
     }
     benchmark::ClobberMemory();
   }
-  set_rates(state, {.ops = at.peaks.f32_ops, .bytes = at.peaks.bytes},
-            4.0 * layer.head_dim * n_keys * at.n_queries, static_cast<double>(context.bytes()));
+  set_rates(state,
+            {.ops = 4.0 * layer.head_dim * n_keys * at.n_queries,
+             .bytes = static_cast<double>(context.bytes())},
+            {.ops = at.peaks.f32_ops, .bytes = at.peaks.bytes});
 }
 
 // The row kernels on one row that stays in the cache; their bytes are what is read and written.
