@@ -5,6 +5,8 @@
 #endif
 
 #include <algorithm>
+#include <string>
+#include <system_error>
 
 #include "base/system_info.h"
 
@@ -46,11 +48,22 @@ ThreadPool::ThreadPool(uint32_t n_threads)
       next_part_(n_threads_) {
   threads_.reserve(n_threads_ - 1);
   for (uint32_t member = 1; member < n_threads_; ++member) {
-    threads_.emplace_back([this] { member_loop(); });
+    try {
+      threads_.emplace_back([this] { member_loop(); });
+    } catch (const std::system_error& error) {
+      stop();  // a thread that is destroyed while it runs ends the program
+      throw std::system_error(error.code(), "thread " + std::to_string(member + 1) + " of " +
+                                                std::to_string(n_threads_) +
+                                                " cannot be started; expected fewer (--threads)");
+    }
   }
 }
 
 ThreadPool::~ThreadPool() {
+  stop();
+}
+
+void ThreadPool::stop() {
   stopping_.store(true);
   generation_.fetch_add(1);
   generation_.notify_all();

@@ -37,7 +37,8 @@ class FunctionRef<R(Args...)> {
 
 class ThreadPool {
  public:
-  // At least 1 thread; 1 means that everything runs in the caller.
+  // At least 1 thread; 1 means that everything runs in the caller. Throws std::system_error when
+  // the system has no thread left to give.
   explicit ThreadPool(uint32_t n_threads);
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
@@ -50,6 +51,7 @@ class ThreadPool {
   void run(FunctionRef<void(uint32_t)> task);
 
  private:
+  void stop();
   void member_loop();
   bool wait_for_work(uint64_t seen);
   bool take_part(uint32_t& part);

@@ -150,20 +150,20 @@ Result<MachinePeak> measure_peak(const BenchmarkSetup& setup) {
                  .what = "unknown instruction set " + setup.isa,
                  .expected = {}});
   }
-  // Far beyond any cache, so that memory is what is measured.
-  constexpr uint64_t kBufferBytes = uint64_t{128} << 20;
   constexpr uint64_t kOps = 2'000'000'000;
   ThreadPool pool(setup.n_threads);
+  // Far beyond any cache, so that memory is what is measured; together no more than 2 GiB.
+  const uint64_t buffer_bytes = (uint64_t{2} << 30) / std::max(16U, pool.n_threads()) / 4096 * 4096;
   std::vector<AlignedBuffer> buffers;
   for (uint32_t i = 0; i < pool.n_threads(); ++i) {
-    QUERN_ASSIGN(AlignedBuffer buffer, AlignedBuffer::allocate(kBufferBytes));
-    std::fill_n(buffer.as<uint64_t>(), kBufferBytes / sizeof(uint64_t), uint64_t{i} + 1);
+    QUERN_ASSIGN(AlignedBuffer buffer, AlignedBuffer::allocate(buffer_bytes));
+    std::fill_n(buffer.as<uint64_t>(), buffer_bytes / sizeof(uint64_t), uint64_t{i} + 1);
     buffers.push_back(std::move(buffer));
   }
   MachinePeak peak;
   peak.gb_per_s = best_rate(pool,
                             [&](uint32_t member) {
-                              return table->peak.read_bytes(buffers[member].data(), kBufferBytes);
+                              return table->peak.read_bytes(buffers[member].data(), buffer_bytes);
                             }) /
                   1e9;
   peak.int8_tops = best_rate(pool, [&](uint32_t) { return table->peak.int8_ops(kOps); }) / 1e12;

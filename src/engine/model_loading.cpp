@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <chrono>
 #include <new>
+#include <system_error>
 #include <utility>
 
 #include "engine/model_manager_impl.h"
@@ -140,6 +141,12 @@ ModelManager::Impl::Outcome ModelManager::Impl::attempt(Load& load) {
                  .where = "model",
                  .what = fmt::format("no memory is left to load '{}'", load.model.found.name),
                  .expected = "a retry when other programs need less"});
+  } catch (const std::system_error& error) {
+    return fail(
+        {.kind = ErrorKind::out_of_memory,
+         .where = "model",
+         .what = fmt::format("'{}' cannot be loaded: {}", load.model.found.name, error.what()),
+         .expected = "a retry when other programs need less"});
   }
 }
 

@@ -27,7 +27,7 @@ QUERN = """
 PEER = """
     import json, sys
     if "--help" in sys.argv:
-        print("  -d, --n-depth <n>")
+        print("  -n, --n-gen <n>  -d, --n-depth <n>")
         sys.exit(0)
     print("loading [x]")
     print(json.dumps([{"avg_ts": 200 if "0" == sys.argv[sys.argv.index("-n") + 1] else 10}], indent=2))
@@ -53,9 +53,15 @@ class Compare(unittest.TestCase):
         path.chmod(0o755)
         return str(path)
 
+    def model(self, name="m.gguf"):
+        path = self.folder / name
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+        return str(path)
+
     def test_ratios_and_kept_shares(self):
         status, out, _ = run(["--quern", self.program("quern", QUERN), "--peer", "other=" + self.program("peer", PEER),
-                              "--pairs", "3", "--json", "--tests", "pp512,tg64,tg64@4096,tg64x16", "m.gguf"])
+                              "--pairs", "3", "--json", "--tests", "pp512,tg64,tg64@4096,tg64x16", self.model()])
         self.assertEqual(status, 0)
         prompt, gen, deep, many = json.loads(out)
         self.assertEqual(prompt["peers"]["other"]["ratio"], 2)
@@ -65,21 +71,45 @@ class Compare(unittest.TestCase):
 
     def test_a_table_names_every_peer_and_marks_what_it_cannot_do(self):
         status, out, _ = run(["--quern", self.program("quern", QUERN), "--peer", "other=" + self.program("peer", PEER),
-                              "--pairs", "1", "--tests", "tg64,tg64x4", "m.gguf"])
+                              "--pairs", "2", "--tests", "tg64,tg64x4", self.model()])
         self.assertEqual(status, 0)
         self.assertIn("| m.gguf | tg64 | 20.0 | 60 | 50 | 10.0 | 2.00 [2.00, 2.00] |", out)
         self.assertIn("| m.gguf | tg64x4 | 40.0 (2.00 kept) | 60 | 50 | - | - |", out)
 
     def test_a_peer_without_depth_generates_after_a_prompt(self):
-        peer = compare.LlamaBench("ik=" + self.program("ik", 'print("  -gp <pp,tg>")'))
+        peer = compare.LlamaBench("ik=" + self.program("ik", 'print("  -n, --n-gen <n>\\n  -gp <pp,tg>")'))
         self.assertEqual(peer.what(compare.Test("tg64@4096")), ["-p", "0", "-n", "0", "-gp", "4096,64"])
         self.assertFalse(peer.can(compare.Test("pp512@4096")))
 
     def test_a_program_that_fails_is_one_line(self):
         bad = self.program("bad", "import sys\nsys.exit('no such model')")
-        status, out, err = run(["--quern", bad, "--tests", "tg1", "m.gguf"])
+        status, out, err = run(["--quern", bad, "--tests", "tg1", self.model()])
         self.assertEqual((status, out), (1, ""))
         self.assertIn("ended with status 1: no such model", err)
+
+    def test_what_is_no_llama_bench_or_no_file_is_refused_before_anything_runs(self):
+        quern = self.program("quern", "import sys\nsys.exit('was run')")
+        for arguments, message in ((["--peer", "a=" + self.program("echo", "print('hello')"), self.model()], "is not llama-bench"),
+                                   (["--peer", "=x", self.model()], "is no peer"),
+                                   ([self.model(), str(self.folder / "none.gguf")], "no file")):
+            status, out, err = run(["--quern", quern, "--tests", "tg1", *arguments])
+            self.assertEqual((status, out), (1, ""))
+            self.assertIn(message, err)
+
+    def test_what_was_measured_before_a_failure_is_printed(self):
+        fails_at_depth = QUERN + "    if a['--depth'] != '0':\n        sys.exit('too deep')\n"
+        quern = self.program("quern", fails_at_depth.replace("print(json", "if a['--depth'] == '0': print(json"))
+        status, out, err = run(["--quern", quern, "--pairs", "1", "--tests", "tg64,tg64@9", self.model()])
+        self.assertEqual(status, 1)
+        self.assertIn("| m.gguf | tg64 | 20.0 |", out)
+        self.assertIn("too deep", err)
+
+    def test_models_of_one_file_name_are_kept_apart(self):
+        quern = self.program("quern", QUERN.replace("speed = (", "speed = (2 if '/b/' in sys.argv[2] else 1) * ("))
+        status, out, _ = run(["--quern", quern, "--pairs", "1", "--json", "--tests", "tg64,tg64,tg64x4",
+                              self.model("a/m.gguf"), self.model("b/m.gguf")])
+        self.assertEqual(status, 0)
+        self.assertEqual([row["kept"] for row in json.loads(out)], [None, 2, None, 2])
 
     # Order statistics by hand: of 7 coins the chance of none or all on one side is 2/128; of 11, k = 2 gives
     # 1 - 2 * (1 + 11) / 2048.

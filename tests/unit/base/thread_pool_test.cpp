@@ -2,9 +2,12 @@
 #include "base/thread_pool.h"
 
 #include <gtest/gtest.h>
+#include <pthread.h>
 
 #include <cstdint>
 #include <numeric>
+#include <string>
+#include <system_error>
 #include <vector>
 
 namespace quern {
@@ -20,6 +23,26 @@ TEST(ThreadPool, DoesEveryPartOfEveryRunOnce) {
       ASSERT_EQ(n_done, std::vector<uint32_t>(n_threads, run)) << n_threads << " threads";
     }
   }
+}
+
+// Stacks larger than the address space: no thread can be started, and none is left behind.
+TEST(ThreadPool, SaysThatAThreadCannotBeStarted) {
+  pthread_attr_t usual;
+  pthread_attr_t huge;
+  ASSERT_EQ(pthread_getattr_default_np(&usual), 0);
+  ASSERT_EQ(pthread_attr_init(&huge), 0);
+  ASSERT_EQ(pthread_attr_setstacksize(&huge, size_t{1} << 50U), 0);
+  ASSERT_EQ(pthread_setattr_default_np(&huge), 0);
+  std::string message;
+  try {
+    const ThreadPool pool(8);
+  } catch (const std::system_error& error) {
+    message = error.what();
+  }
+  ASSERT_EQ(pthread_setattr_default_np(&usual), 0);
+  EXPECT_NE(message.find("thread 2 of 8 cannot be started; expected fewer (--threads)"),
+            std::string::npos)
+      << message;
 }
 
 // The sum 1 + 2 + ... + n in closed form, after as many runs that each need the last one's result.
