@@ -205,6 +205,14 @@ Status GgufWriter::write_part(const Part& part, const ByteSink& sink) const {
 }
 
 Status GgufWriter::write_part_file(const Part& part, const fs::path& path) const {
+  std::error_code error;
+  // Renaming would put a file in the place of a device or a pipe.
+  if (fs::exists(path, error) && !fs::is_regular_file(path, error)) {
+    return fail({.kind = ErrorKind::io,
+                 .where = "gguf",
+                 .what = fmt::format("'{}' is no regular file", printable(path.string())),
+                 .expected = "the name of a file to write"});
+  }
   fs::path partial = path;
   partial += ".partial";
   std::ofstream out(partial, std::ios::binary | std::ios::trunc);
@@ -218,7 +226,6 @@ Status GgufWriter::write_part_file(const Part& part, const fs::path& path) const
   if (status && !out) {
     status = cannot_write(partial);
   }
-  std::error_code error;
   if (status) {
     fs::rename(partial, path, error);
     return error ? Status(cannot_write(path)) : Status();

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <numeric>
 
@@ -151,6 +152,20 @@ TEST(Writer, AFileAppearsOnlyWhenItIsComplete) {
   EXPECT_EQ(status.error().to_string(), "[gguf] tensor 't' gave 9 bytes; expected 16");
   EXPECT_TRUE(fs::is_empty(dir.path()));
   EXPECT_EQ(writer.write_file(dir.path() / "none" / "m.gguf").error().kind, ErrorKind::io);
+}
+
+TEST(Writer, WhatIsNoRegularFileStaysWhatItIs) {
+  const TempDir dir;
+  const fs::path pipe = dir.path() / "pipe";
+  ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
+  GgufWriter writer;
+  ASSERT_TRUE(writer.add("general.architecture", MetaValue::string("llama")).has_value());
+  const Status status = writer.write_file(pipe);
+  ASSERT_FALSE(status.has_value());
+  EXPECT_EQ(status.error().to_string(), "[gguf] '" + pipe.string() +
+                                            "' is no regular file; expected the name of a file to "
+                                            "write");
+  EXPECT_TRUE(fs::is_fifo(pipe));
 }
 
 class SplitSet : public ::testing::Test {
