@@ -100,6 +100,11 @@ struct KvLayer {
   size_t head_bytes = 0;    // of one kv_head of one block, K or V
   size_t head_pitch = 0;    // bytes from one kv_head's K to the next one's, and from V to V
   size_t block_stride = 0;  // the same from block to block
+
+  // Of a block's kv_head, from k or v on.
+  size_t offset(BlockId block, size_t kv_head) const {
+    return static_cast<size_t>(block) * block_stride + kv_head * head_pitch;
+  }
 };
 
 // head_dim rounded up to what a KvLayer of `type` stores.
@@ -133,12 +138,6 @@ struct NextKeys {
   const BlockId* blocks = nullptr;  // from the first to walk on
   uint32_t n_blocks = 0;
   uint32_t kv_head = 0;
-
-  // `base`: the layer's k or v.
-  const std::byte* at(const KvLayer& layer, const std::byte* base, size_t block) const {
-    return base + static_cast<size_t>(blocks[block]) * layer.block_stride +
-           kv_head * layer.head_pitch;
-  }
 };
 
 // One partition of one KV head for up to kAttentionQueries queries.

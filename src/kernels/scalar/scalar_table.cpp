@@ -206,10 +206,6 @@ KvElement value_element(const KvLayer& layer, size_t slot, size_t d) {
   return {slot * layer.head_stride + d, slot * (layer.head_stride / 32) + d / 32};
 }
 
-size_t head_offset(const KvLayer& layer, size_t block, size_t head) {
-  return block * layer.block_stride + head * layer.head_pitch;
-}
-
 const int8_t* q8_codes(const KvLayer& layer, const std::byte* head) {
   return reinterpret_cast<const int8_t*>(head) + layer.head_stride / 32 * kSlots * sizeof(float);
 }
@@ -260,7 +256,7 @@ void kv_write_span(const KvLayer& layer, std::byte* head, const Element& element
 void kv_write(const KvWriteArgs& args) {
   const KvLayer& layer = args.layer;
   for (size_t head = 0; head < layer.n_kv_heads; ++head) {
-    const size_t offset = head_offset(layer, static_cast<size_t>(args.block), head);
+    const size_t offset = layer.offset(args.block, head);
     for (size_t d = 0; d < layer.head_stride; d += 32) {
       const size_t n = layer.head_dim > d ? std::min<size_t>(32, layer.head_dim - d) : 0;
       const size_t from = head * layer.head_dim + d;
@@ -274,8 +270,7 @@ void kv_write(const KvWriteArgs& args) {
 
 double score(const AttentionArgs& args, size_t q, size_t key) {
   const KvLayer& layer = args.layer;
-  const auto block = static_cast<size_t>(args.blocks[key / kSlots]);
-  const std::byte* head = layer.k + head_offset(layer, block, args.kv_head);
+  const std::byte* head = layer.k + layer.offset(args.blocks[key / kSlots], args.kv_head);
   double dot = 0;
   for (size_t d = 0; d < layer.head_dim; ++d) {
     dot += static_cast<double>(args.q[q][d]) *
@@ -303,8 +298,7 @@ void attend_one(const AttentionArgs& args, size_t q) {
   for (size_t key = first; key < last; ++key) {
     const double weight = std::exp(static_cast<double>(args.scratch[key - args.first_key]) - max);
     sum += weight;
-    const auto block = static_cast<size_t>(args.blocks[key / kSlots]);
-    const std::byte* head = layer.v + head_offset(layer, block, args.kv_head);
+    const std::byte* head = layer.v + layer.offset(args.blocks[key / kSlots], args.kv_head);
     for (size_t d = 0; d < layer.head_dim; ++d) {
       out[d] +=
           weight * static_cast<double>(kv_read(layer, head, value_element(layer, key % kSlots, d)));

@@ -59,8 +59,7 @@ struct PartitionKeys {
   size_t n_keys;
 
   const std::byte* at(const std::byte* base, size_t block) const {
-    const auto id = static_cast<size_t>(args.blocks[args.first_key / kSlots + block]);
-    return base + id * args.layer.block_stride + args.kv_head * args.layer.head_pitch;
+    return base + args.layer.offset(args.blocks[args.first_key / kSlots + block], args.kv_head);
   }
   size_t n_blocks() const { return (n_keys + kSlots - 1) / kSlots; }
 };
@@ -122,7 +121,8 @@ class Stream {
     const std::byte* base = piece_ % 2 == 0 ? args.layer.k : args.layer.v;
     const size_t block = piece_ / 2;
     const size_t n = keys_.n_blocks();
-    line_ = block < n ? keys_.at(base, block) : args.next.at(args.layer, base, block - n);
+    line_ = block < n ? keys_.at(base, block)
+                      : base + args.layer.offset(args.next.blocks[block - n], args.next.kv_head);
     end_ = line_ + args.layer.head_bytes;
     ++piece_;
     return true;

@@ -159,8 +159,7 @@ void write_head_q8(const KvWriteArgs& args, size_t head, size_t offset) {
 void simd_kv_write(const KvWriteArgs& args) {
   const KvLayer& layer = args.layer;
   for (size_t head = 0; head < layer.n_kv_heads; ++head) {
-    const size_t offset =
-        static_cast<size_t>(args.block) * layer.block_stride + head * layer.head_pitch;
+    const size_t offset = layer.offset(args.block, head);
     switch (layer.type) {
       case KvDType::f16:
         write_head_f16(args, head, offset);
